@@ -1,0 +1,40 @@
+#include "engine/metrics/metrics.h"
+
+namespace thermocline {
+
+MetricsSnapshot Metrics::Snapshot() const {
+  return {
+      .get = get.Totals(),
+      .get_many = get_many.Totals(),
+      .put = put.Totals(),
+      .del = del.Totals(),
+      .batch = batch.Totals(),
+      .delete_range = delete_range.Totals(),
+      .scan = scan.Totals(),
+
+      .hot_cache_hits = hot_cache_hits.Total(),
+      .hot_cache_negative_hits = hot_cache_negative_hits.Total(),
+      .hot_cache_misses = hot_cache_misses.Total(),
+
+      .commits = commits.Total(),
+      .groups = groups.Total(),
+      .group_operations = group_operations.Total(),
+      .group_bytes = group_bytes.Total(),
+      .wal_writes = wal_writes.Total(),
+      .fsyncs = fsyncs.Total(),
+      .backpressure_rejections = backpressure_rejections.Total(),
+      .stalls = stalls.Total(),
+      .stall_nanos = stall_nanos.Total(),
+
+      .get_nanos = get_nanos.TakeSnapshot(),
+      .get_many_nanos = get_many_nanos.TakeSnapshot(),
+      .put_nanos = put_nanos.TakeSnapshot(),
+      .batch_nanos = batch_nanos.TakeSnapshot(),
+      .scan_chunk_nanos = scan_chunk_nanos.TakeSnapshot(),
+      .group_write_nanos = group_write_nanos.TakeSnapshot(),
+      .fsync_nanos = fsync_nanos.TakeSnapshot(),
+      .flush_nanos = flush_nanos.TakeSnapshot(),
+  };
+}
+
+}  // namespace thermocline

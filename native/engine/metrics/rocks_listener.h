@@ -1,0 +1,56 @@
+// Feeds what RocksDB reports of its background work into the metrics.
+//
+// Thread safety: called by RocksDB from several threads; locks its own state.
+#pragma once
+
+#include <rocksdb/listener.h>
+
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "engine/metrics/metrics.h"
+#include "engine/platform/time.h"
+
+namespace thermocline {
+
+class RocksListener : public rocksdb::EventListener {
+ public:
+  explicit RocksListener(Metrics* metrics) : metrics_(metrics) {}
+
+  void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
+    std::lock_guard lock(mutex_);
+    flush_began_[info.job_id] = NowNanos();
+  }
+
+  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
+    std::lock_guard lock(mutex_);
+    const auto began = flush_began_.find(info.job_id);
+    if (began == flush_began_.end()) return;
+    metrics_->flush_nanos.Record(NowNanos() - began->second);
+    flush_began_.erase(began);
+  }
+
+  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
+    const bool stalled = info.condition.cur != rocksdb::WriteStallCondition::kNormal;
+    const bool was_stalled = info.condition.prev != rocksdb::WriteStallCondition::kNormal;
+    std::lock_guard lock(mutex_);
+    if (stalled && !was_stalled) {
+      metrics_->stalls.Add();
+      stall_began_[info.cf_name] = NowNanos();
+    } else if (!stalled && was_stalled) {
+      const auto began = stall_began_.find(info.cf_name);
+      if (began == stall_began_.end()) return;
+      metrics_->stall_nanos.Add(NowNanos() - began->second);
+      stall_began_.erase(began);
+    }
+  }
+
+ private:
+  Metrics* const metrics_;
+  std::mutex mutex_;
+  std::map<int, uint64_t> flush_began_;          // GUARDED_BY(mutex_), by job
+  std::map<std::string, uint64_t> stall_began_;  // GUARDED_BY(mutex_), by column family
+};
+
+}  // namespace thermocline
