@@ -119,7 +119,7 @@ class HotCache {
       ++stripe.stats.misses;
       return Found::kMiss;
     }
-    if (entry->expiry_ms != 0 && now_ms() >= entry->expiry_ms) [[unlikely]] {
+    if (entry->expiry_ms != 0 && static_cast<uint64_t>(now_ms()) >= entry->expiry_ms) [[unlikely]] {
       // Not touched: an expired value should make room.
       ++stripe.stats.negative_hits;
       return Found::kAbsent;

@@ -151,7 +151,6 @@ class alignas(64) HotCacheStripe {
   size_t count() const { return count_; }
 
   std::mutex mutex;
-  Stats stats;  // GUARDED_BY(mutex), as is everything below
 
  private:
   // A slot packs an entry's address and 20 bits of its hash in 8 bytes, so that probing, deleting
@@ -193,8 +192,14 @@ class alignas(64) HotCacheStripe {
   void Drop(HotCacheEntry* entry, HotCacheGarbage* garbage);
   size_t table_bytes() const { return (mask_ + 1) * sizeof(Slot) + ghosts_.bytes(); }
 
+  // All that follows is GUARDED_BY(mutex). What a hit touches stands with the mutex in one line.
   std::unique_ptr<Slot[]> slots_;
   size_t mask_ = 0;
+
+ public:
+  Stats stats;
+
+ private:
   size_t count_ = 0;
   size_t entry_bytes_ = 0;
   size_t capacity_ = 0;
