@@ -15,6 +15,9 @@ function perSecond(n) {
 const mebibytes = (bytes) => `${Math.round(bytes / MIB)} MiB`;
 const times = (n) => `${n.toFixed(2)}x`;
 
+/** The plain C++ driver names its figures otherwise. */
+const figureOf = (summary, store, { id, plain }) => summary[store]?.[STORES[store].adapter ? id : plain];
+
 /** Columns as wide as their content, the first to the left, the others to the right. */
 function table(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
@@ -24,10 +27,7 @@ function table(rows) {
 
 /** Two lines per measure: the medians, and below them the smallest and largest figure of the rounds. */
 function rowsOf(measure, stores, summary, show, ratios) {
-  const spread = (store) => {
-    const { plain, id } = measure;
-    return STORES[store].adapter ? summary[store]?.[id] : summary[store]?.[plain];
-  };
+  const spread = (store) => figureOf(summary, store, measure);
   const medians = stores.map((store) => (spread(store) ? show(spread(store).median) : 'n/a'));
   const ranges = stores.map((store) => {
     const range = spread(store);
@@ -46,7 +46,7 @@ function rateTable(stores, summary) {
     const limit = summary.plain?.[measure.plain ?? '']?.median;
     const best = bestPeer(summary, measure.id);
     const ratios = [best, limit].map((other) => (ours && other ? times(ours / other) : 'n/a'));
-    if (shown.some((store) => summary[store]?.[measure.id])) {
+    if (shown.some((store) => figureOf(summary, store, measure))) {
       rows.push(...rowsOf(measure, shown, summary, perSecond, ratios));
     }
   }
@@ -62,11 +62,11 @@ function sizeTable(stores, summary) {
 }
 
 function scanSpeeds(stores, summary, valueSize) {
-  const speed = (store, measure) => {
-    const rate = summary[store]?.[measure]?.median;
-    return rate && `${STORES[store].label} ${((rate * (KEY_SIZE + valueSize)) / 1e9).toFixed(2)}`;
-  };
-  const speeds = stores.map((store) => speed(store, STORES[store].adapter ? 'scanBatches' : 'scan')).filter(Boolean);
+  const measure = RATES.find(({ id }) => id === 'scanBatches');
+  const speeds = stores.flatMap((store) => {
+    const rate = figureOf(summary, store, measure)?.median;
+    return rate ? `${STORES[store].label} ${((rate * (KEY_SIZE + valueSize)) / 1e9).toFixed(2)}` : [];
+  });
   return speeds.length ? `scan by batches, GB/s: ${speeds.join(', ')}\n` : '';
 }
 
