@@ -80,7 +80,7 @@ function targetTable(targets) {
   return table([['targets', 'figure', 'wanted', ''], ...rows]);
 }
 
-function heading({ machine, adapters, stores, records, rounds, results }) {
+function heading({ machine, adapters, stores, records, rounds, valueSizes }) {
   const { cpu, cores, memoryBytes, system, node, fileSystem, loadAverage, commit, date } = machine;
   const busy = loadAverage > 0.5 ? `\nBUSY MACHINE: load average ${loadAverage.toFixed(1)} at the start\n` : '';
   const used = stores
@@ -90,17 +90,19 @@ function heading({ machine, adapters, stores, records, rounds, results }) {
       const options = STORES[store].options ? ` (${JSON.stringify(STORES[store].options)})` : '';
       return `  ${name ?? 'thermocline'} ${version}${options}: ${uses}\n    ${durability}\n`;
     });
+  if (stores.includes('plain')) {
+    used.push("  C++: the options of Thermocline's hot store, no JavaScript; one thread, beside get two threads\n");
+  }
   return `Thermocline ${commit}, ${date}
 machine   ${cpu}, ${cores} cores, ${(memoryBytes / MIB / 1024).toFixed(0)} GiB memory, ${fileSystem}
 system    ${system}, node ${node}
 workload  ${records.toLocaleString('en')} records, random ${KEY_SIZE}-byte keys, half-compressible values of \
-${Object.keys(results).join(' and ')} bytes
+${valueSizes.join(' and ')} bytes
           working set: ${WORKING_SET.toLocaleString('en')} keys visited over and over; all keys: each once, in random order
           reads and scans from a reopened database whose keys have all been read once
 rounds    ${rounds}, stores in turn, each trial a fresh process; figures are medians, below them min-max
 stores
-${used.join('')}  C++: the options of Thermocline's hot store, no JavaScript; one thread, beside get two threads
-${busy}
+${used.join('')}${busy}
 `;
 }
 

@@ -173,7 +173,7 @@ const fingerprints = Object.values(results)
   .flatMap(({ keyFingerprint }) => keyFingerprint ?? []);
 if (new Set(fingerprints).size > 1) failures.push('the stores did not all get the same keys');
 
-const run = { machine, adapters, stores, records, rounds, results, failures };
+const run = { machine, adapters, stores, valueSizes, records, rounds, results, failures };
 const { text, summary, targets } = report(run);
 process.stdout.write(text);
 if (args.json) writeFileSync(args.json, `${JSON.stringify({ ...run, summary, targets }, null, 2)}\n`);
