@@ -1,0 +1,98 @@
+import { createReadStream, statSync } from 'node:fs';
+import { addAbortSignal, type Readable } from 'node:stream';
+import { fileError } from '../errors.ts';
+
+/** One record to be written. */
+export interface Row {
+  key: string;
+  value: string;
+}
+
+/** One row that could not be read. */
+export interface Reject {
+  file: string;
+  /** Counted from 1. */
+  line: number;
+  reason: string;
+  /** How many rows of the same block stand before it. */
+  after: number;
+}
+
+/** What became of one piece of a file. */
+export interface Block {
+  rows: Row[];
+  rejects: Reject[];
+  /** Bytes of the file that this block covers. */
+  bytes: number;
+}
+
+/** Reads one file's bytes into blocks; the formats differ in this alone. */
+export type Reader = (file: string, chunks: AsyncIterable<Buffer>) => AsyncGenerator<Block>;
+
+/** The longest row that is read, in bytes. It bounds memory when a line feed or a closing quote is missing. */
+export const maxRowBytes = 96 * 1024 * 1024;
+
+/**
+ * A file's bytes in pieces of 256 KiB; `-` is standard input.
+ *
+ * @throws CliError when the file cannot be read
+ */
+export async function* readChunks(file: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const stream: Readable = file === '-' ? process.stdin : createReadStream(file, { highWaterMark: 256 * 1024 });
+  addAbortSignal(signal, stream);
+  try {
+    yield* stream as AsyncIterable<Buffer>;
+  } catch (error) {
+    if (signal.aborted) return;
+    throw fileError(file, error);
+  }
+}
+
+/**
+ * Checks that the files are there, before anything is created.
+ *
+ * @returns their size in bytes, or undefined when standard input is among them
+ * @throws CliError naming the file that cannot be read
+ */
+export function totalSize(files: readonly string[]): number | undefined {
+  let total = 0;
+  for (const file of files) {
+    if (file === '-') continue;
+    try {
+      const stat = statSync(file);
+      if (stat.isDirectory()) throw Object.assign(new Error('it is a folder'), { code: 'EISDIR' });
+      total += stat.size;
+    } catch (error) {
+      throw fileError(file, error);
+    }
+  }
+  return files.includes('-') ? undefined : total;
+}
+
+/** Number of line feeds in some bytes. */
+export function countLines(bytes: Buffer): number {
+  let count = 0;
+  for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) count++;
+  return count;
+}
+
+/** The bytes after a UTF-8 byte order mark, if there is one. */
+export function withoutMark(bytes: Buffer): Buffer {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
+}
+
+/** The same bytes, with at least three in the first piece (if there are so many), so that a mark is seen whole. */
+export async function* wholeMark(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let head: Buffer | undefined = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    if (head === undefined) {
+      yield chunk;
+      continue;
+    }
+    head = Buffer.concat([head, chunk]);
+    if (head.length < 3) continue;
+    yield head;
+    head = undefined;
+  }
+  if (head !== undefined && head.length > 0) yield head;
+}
