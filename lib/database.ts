@@ -1,0 +1,411 @@
+import { EventEmitter } from 'node:events';
+import { call, takeError } from './dispatcher.ts';
+import type { KeyCodec, ValueCodec } from './encoding.ts';
+import { invalid, ThermoclineError } from './error.ts';
+import { DatabaseIterator, type Projection } from './iterator.ts';
+import {
+  CURSOR_FILL_CACHE,
+  CURSOR_KEYS,
+  CURSOR_REVERSE,
+  CURSOR_VALUES,
+  type NativeDatabase,
+  type NativeSnapshot,
+} from './native.ts';
+import { checkObject } from './options.ts';
+import { boundsOf, type KeyRange, RANGE_NAMES, rangeArgument } from './range.ts';
+import { Reads } from './reads.ts';
+import { Snapshot } from './snapshot.ts';
+import type { Stats } from './stats.ts';
+import { Writes } from './writes.ts';
+
+/** Where a database stands. `open()` resolves with one that is open. */
+export type Status = 'open' | 'closing' | 'closed';
+
+/** Options of every read. */
+export interface ReadOptions<K, V> {
+  /** Read as of this snapshot instead of now. */
+  snapshot?: Snapshot<K, V>;
+}
+
+/** Options of every write. */
+export interface WriteOptions {
+  /** What the promise promises: `'wal'`, the default, survives a crash of the process. */
+  durability?: 'wal';
+  /** Gives up waiting: the promise rejects with ERR_ABORTED, the write may still happen if it has been sent. */
+  signal?: AbortSignal;
+}
+
+/** Options of a single put. */
+export interface PutOptions extends WriteOptions {
+  /** Milliseconds after which the record reads as missing, at least 1. Default: never. */
+  ttl?: number;
+}
+
+export interface BatchPut<K, V> {
+  type: 'put';
+  key: K;
+  value: V;
+  /** Milliseconds, as in {@link PutOptions.ttl}. */
+  ttl?: number;
+}
+
+export interface BatchDelete<K> {
+  type: 'del';
+  key: K;
+}
+
+export type BatchOperation<K, V> = BatchPut<K, V> | BatchDelete<K>;
+
+/** Options of iterators: a range, and how to walk it. */
+export interface IteratorOptions<K, V> extends KeyRange<K>, ReadOptions<K, V> {
+  /** From the last key to the first. Default `false`. */
+  reverse?: boolean;
+  /** At most this many records; `-1`, the default, for all. */
+  limit?: number;
+  /** Keep what was read in the block cache. Default: unless the whole database is walked. */
+  fillCache?: boolean;
+}
+
+/** Events: `'drain'` after {@link Database.needsDrain} was true, `'closed'` once closed. */
+export interface DatabaseEvents {
+  drain: [];
+  closed: [];
+}
+
+const READ_NAMES = new Set(['snapshot']);
+const ITERATOR_NAMES = new Set([...RANGE_NAMES, 'reverse', 'limit', 'fillCache', 'snapshot']);
+
+/**
+ * An open database. Made by `open()`.
+ *
+ * A read sees every write whose promise has resolved. Keys and values are copied before a method returns, so buffers may
+ * be reused at once. Buffers that reads return belong to the caller.
+ */
+export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvents> {
+  /** Absolute path of the folder. */
+  readonly location: string;
+  readonly #native: NativeDatabase;
+  readonly #keys: KeyCodec<K>;
+  readonly #values: ValueCodec<V>;
+  readonly #reads: Reads<K, V>;
+  readonly #writes: Writes<K, V>;
+  #status: Status = 'open';
+  #closed: Promise<void> | undefined;
+
+  /** @internal Use `open()`. */
+  constructor(location: string, native: NativeDatabase, keys: KeyCodec<K>, values: ValueCodec<V>, readOnly: boolean) {
+    super();
+    this.location = location;
+    this.#native = native;
+    this.#keys = keys;
+    this.#values = values;
+    this.#reads = new Reads(native, keys, values);
+    this.#writes = new Writes(native, keys, values, readOnly, () => this.emit('drain'));
+  }
+
+  get status(): Status {
+    return this.#status;
+  }
+
+  /** True while so many bytes of writes wait that the program should pause until `'drain'`. */
+  get needsDrain(): boolean {
+    return this.#writes.needsDrain;
+  }
+
+  /**
+   * @returns the value, or `undefined` if the key is absent. A cached key is answered without a thread hop.
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_IO
+   * @example
+   * ```ts
+   * const value = await db.get('user/1');
+   * ```
+   */
+  get(key: K, options?: ReadOptions<K, V>): Promise<V | undefined> {
+    if (this.#status !== 'open') return Promise.reject(this.#closedError());
+    try {
+      if (options === undefined) return this.#reads.get(key);
+      checkObject(options, READ_NAMES, 'of get');
+      return this.#reads.getMany([key], this.#snapshotOf(options)).then(([value]) => value);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Like {@link Database.get}, on the calling thread: for keys that are likely in memory. A miss reads the disk and
+   * blocks the event loop meanwhile.
+   *
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_IO
+   */
+  getSync(key: K): V | undefined {
+    if (this.#status !== 'open') throw this.#closedError();
+    return this.#reads.getSync(key);
+  }
+
+  /**
+   * Reads many keys with one crossing, in parallel.
+   *
+   * @returns the values in the order of `keys`, `undefined` for absent ones. Without a snapshot, writes that happen
+   * meanwhile may show in some of them.
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_IO
+   * @example
+   * ```ts
+   * const [a, b] = await db.getMany(['a', 'b']);
+   * ```
+   */
+  getMany(keys: readonly K[], options?: ReadOptions<K, V>): Promise<(V | undefined)[]> {
+    if (this.#status !== 'open') return Promise.reject(this.#closedError());
+    try {
+      checkObject(options, READ_NAMES, 'of getMany');
+      return this.#reads.getMany(keys, this.#snapshotOf(options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * @returns whether the key exists, without fetching its value.
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_IO
+   */
+  has(key: K, options?: ReadOptions<K, V>): Promise<boolean> {
+    return this.hasMany([key], options).then(([present]) => present as boolean);
+  }
+
+  /**
+   * @returns for each key whether it exists, without fetching values.
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_IO
+   */
+  hasMany(keys: readonly K[], options?: ReadOptions<K, V>): Promise<boolean[]> {
+    if (this.#status !== 'open') return Promise.reject(this.#closedError());
+    try {
+      checkObject(options, READ_NAMES, 'of has');
+      return this.#reads.hasMany(keys, this.#snapshotOf(options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Writes one record. Puts of one turn of the event loop cross to the engine together and share one promise.
+   *
+   * @returns a promise that resolves when the write survives a crash of the process.
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_READ_ONLY, ERR_BACKPRESSURE, ERR_NO_SPACE, ERR_IO, ERR_ABORTED
+   * @example
+   * ```ts
+   * await db.put('session/7', token, { ttl: 30 * 60 * 1000 });
+   * ```
+   */
+  put(key: K, value: V, options?: PutOptions): Promise<void> {
+    if (this.#status !== 'open') return Promise.reject(this.#closedError());
+    try {
+      return this.#writes.put(key, value, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Deletes one record; it need not exist.
+   *
+   * @throws as {@link Database.put}
+   */
+  delete(key: K, options?: WriteOptions): Promise<void> {
+    if (this.#status !== 'open') return Promise.reject(this.#closedError());
+    try {
+      return this.#writes.delete(key, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Writes all operations or none. Later ones win over earlier ones on the same key.
+   *
+   * @throws as {@link Database.put}
+   * @example
+   * ```ts
+   * await db.batch([
+   *   { type: 'put', key: 'account/1', value: '90' },
+   *   { type: 'put', key: 'account/2', value: '110' },
+   *   { type: 'del', key: 'transfer/pending' },
+   * ]);
+   * ```
+   */
+  batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<void> {
+    if (this.#status !== 'open') return Promise.reject(this.#closedError());
+    try {
+      return this.#writes.batch(operations, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Loads many records. Each is a write of its own: after a failure some may be there. Reads ahead of the disk only as
+   * far as a few batches.
+   *
+   * @returns how many records were written.
+   * @throws as {@link Database.put}, and what `entries` throws
+   * @example
+   * ```ts
+   * await db.putMany(readRecords('export.jsonl')); // an async generator of [key, value]
+   * ```
+   */
+  async putMany(entries: Iterable<[K, V]> | AsyncIterable<[K, V]>, options?: WriteOptions): Promise<number> {
+    if (this.#status !== 'open') throw this.#closedError();
+    return this.#writes.putMany(entries, options);
+  }
+
+  /**
+   * Deletes every record in a range, at a cost that does not depend on how many there are.
+   *
+   * @throws as {@link Database.put}
+   * @example
+   * ```ts
+   * await db.deleteRange({ prefix: 'session/' });
+   * ```
+   */
+  deleteRange(range: KeyRange<K>): Promise<void> {
+    if (this.#status !== 'open') return Promise.reject(this.#closedError());
+    try {
+      return this.#writes.deleteRange(boundsOf(this.#keys, rangeArgument(range, 'deleteRange')));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Walks records in key order (bytewise), as the database is now; writes after this call are invisible to it.
+   *
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @example
+   * ```ts
+   * for await (const [key, value] of db.iterator({ gte: 'a', lt: 'b', limit: 10 })) console.log(key, value);
+   * ```
+   */
+  iterator(options?: IteratorOptions<K, V>): DatabaseIterator<K, V> {
+    return this.#iterate('entries', options);
+  }
+
+  /** Like {@link Database.iterator}, yielding keys alone; values are not copied. */
+  keys(options?: IteratorOptions<K, V>): DatabaseIterator<K, V, K> {
+    return this.#iterate('keys', options);
+  }
+
+  /** Like {@link Database.iterator}, yielding values alone. */
+  values(options?: IteratorOptions<K, V>): DatabaseIterator<K, V, V> {
+    return this.#iterate('values', options);
+  }
+
+  /**
+   * Holds on to this moment of the database.
+   *
+   * @throws ERR_CLOSED
+   */
+  async snapshot(): Promise<Snapshot<K, V>> {
+    if (this.#status !== 'open') throw this.#closedError();
+    const native = this.#native.snapshot();
+    if (native === undefined) throw takeError();
+    return new Snapshot(this, native);
+  }
+
+  /**
+   * Estimates how many bytes a range takes, on disk and in memory not yet written to tables.
+   *
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   */
+  async approximateSize(range: KeyRange<K> = {}): Promise<number> {
+    if (this.#status !== 'open') throw this.#closedError();
+    const { start, end } = boundsOf(this.#keys, rangeArgument(range, 'approximateSize'));
+    return call<number>((ticket) => this.#native.approximateSize(ticket, start, end));
+  }
+
+  /**
+   * Writes everything in memory to tables; afterwards opening replays no log.
+   *
+   * @throws ERR_CLOSED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO
+   */
+  async flush(): Promise<void> {
+    if (this.#status !== 'open') throw this.#closedError();
+    this.#writes.flush();
+    await call<undefined>((ticket) => this.#native.flush(ticket));
+  }
+
+  /**
+   * Rewrites a range so that the space of deleted and overwritten records comes back. It happens by itself sooner or
+   * later; this is for "now", and may take long.
+   *
+   * @throws ERR_CLOSED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO
+   */
+  async compact(range: KeyRange<K> = {}): Promise<void> {
+    if (this.#status !== 'open') throw this.#closedError();
+    const { start, end } = boundsOf(this.#keys, rangeArgument(range, 'compact'));
+    this.#writes.flush();
+    await call<undefined>((ticket) => this.#native.compact(ticket, start, end));
+  }
+
+  /**
+   * @returns counters, latencies and sizes, of all who share this database.
+   * @throws ERR_CLOSED
+   */
+  stats(): Stats {
+    if (this.#status !== 'open') throw this.#closedError();
+    const stats = this.#native.stats();
+    if (stats === undefined) throw takeError();
+    return stats as Stats;
+  }
+
+  /**
+   * Refuses new work, finishes what was begun, ends iterators and snapshots, and gives up the folder. May be called more
+   * than once. Others who opened the same location are not affected.
+   */
+  close(): Promise<void> {
+    if (this.#closed === undefined) {
+      this.#status = 'closing';
+      this.#writes.flush();
+      this.#reads.flush();
+      this.#closed = call<undefined>((ticket) => this.#native.close(ticket)).then(() => {
+        this.#status = 'closed';
+        this.emit('closed');
+      });
+    }
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #iterate<T>(projection: Projection, options: IteratorOptions<K, V> | undefined): DatabaseIterator<K, V, T> {
+    if (this.#status !== 'open') throw this.#closedError();
+    checkObject(options, ITERATOR_NAMES, 'of an iterator');
+    const { reverse = false, limit = -1, fillCache } = options ?? {};
+    if (typeof reverse !== 'boolean') throw invalid('reverse must be true or false');
+    if (typeof limit !== 'number' || !(limit === -1 || limit === Number.POSITIVE_INFINITY || (limit >= 0 && Number.isInteger(limit)))) {
+      throw invalid('limit must be a whole number, or -1 for no limit');
+    }
+    if (fillCache !== undefined && typeof fillCache !== 'boolean') throw invalid('fillCache must be true or false');
+    const { start, end } = boundsOf(this.#keys, options ?? {});
+    const bounded = start !== undefined || end !== undefined || limit >= 0;
+    let flags = reverse ? CURSOR_REVERSE : 0;
+    if (projection !== 'values') flags |= CURSOR_KEYS;
+    if (projection !== 'keys') flags |= CURSOR_VALUES;
+    if (fillCache ?? bounded) flags |= CURSOR_FILL_CACHE;
+    const native = this.#native.cursor(start, end, flags, Number.isFinite(limit) ? limit : -1, this.#snapshotOf(options));
+    if (native === undefined) throw takeError();
+    return new DatabaseIterator<K, V, T>({ cursor: native, keys: this.#keys, values: this.#values, projection });
+  }
+
+  #snapshotOf(options: ReadOptions<K, V> | undefined): NativeSnapshot | undefined {
+    if (options === undefined) return undefined;
+    const { snapshot } = options;
+    if (snapshot === undefined) return undefined;
+    if (!(snapshot instanceof Snapshot)) throw invalid('snapshot must be a snapshot of this database');
+    if (!snapshot.belongsTo(this)) throw invalid('the snapshot belongs to another database');
+    return snapshot.handle();
+  }
+
+  #closedError(): ThermoclineError {
+    return new ThermoclineError('ERR_CLOSED', `the database is ${this.#status === 'closing' ? 'closing' : 'closed'}`);
+  }
+}

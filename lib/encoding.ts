@@ -1,0 +1,150 @@
+import { invalid } from './error.ts';
+
+/** How keys look to the program: `'utf8'` strings (the default) or `'buffer'`. */
+export type KeyEncoding = 'utf8' | 'buffer';
+
+/**
+ * Turns values into bytes and back.
+ *
+ * @example
+ * ```ts
+ * const dates: Codec<Date> = {
+ *   encode: (date) => date.toISOString(),
+ *   decode: (bytes) => new Date(bytes.toString()),
+ * };
+ * ```
+ */
+export interface Codec<T> {
+  /** @returns what is stored: bytes, or text to be stored as UTF-8. */
+  encode(value: T): Uint8Array | string;
+  /** @param bytes a view that the caller owns; it may be kept. */
+  decode(bytes: Buffer): T;
+}
+
+/** How values look to the program: `'buffer'` (the default), `'utf8'`, `'json'`, or a codec of your own. */
+export type ValueEncoding<T = unknown> = 'buffer' | 'utf8' | 'json' | Codec<T>;
+
+/** Node's own fast paths, which its types leave out. */
+export interface SliceableBuffer extends Buffer {
+  utf8Slice(start: number, end: number): string;
+  latin1Slice(start: number, end: number): string;
+}
+
+/** @internal What the database does with one side of its records. */
+export interface KeyCodec<K> {
+  /** Checks the type. The packer writes strings as UTF-8 and refuses what UTF-8 cannot hold. */
+  encode(key: unknown): string | Uint8Array;
+  decode(buffer: SliceableBuffer, start: number, end: number): K;
+  readonly text: boolean;
+}
+
+/** @internal */
+export interface ValueCodec<V> {
+  encode(value: unknown): string | Uint8Array;
+  decode(buffer: SliceableBuffer, start: number, end: number): V;
+  /** decode returns a view of the buffer, so its bytes must not be written again. */
+  readonly keepsBytes: boolean;
+}
+
+function typeName(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  return typeof value;
+}
+
+const utf8Keys: KeyCodec<string> = {
+  encode(key) {
+    if (typeof key !== 'string') {
+      throw invalid(
+        `keys are strings here, this one is ${typeName(key)}: open with keyEncoding 'buffer' for binary keys`,
+      );
+    }
+    return key;
+  },
+  decode: (buffer, start, end) => buffer.utf8Slice(start, end),
+  text: true,
+};
+
+const bufferKeys: KeyCodec<Buffer> = {
+  encode(key) {
+    if (!(key instanceof Uint8Array)) {
+      throw invalid(`keys are Buffers or Uint8Arrays here (keyEncoding 'buffer'), this one is ${typeName(key)}`);
+    }
+    return key;
+  },
+  decode: (buffer, start, end) => buffer.subarray(start, end),
+  text: false,
+};
+
+const bufferValues: ValueCodec<Buffer> = {
+  encode(value) {
+    if (!(value instanceof Uint8Array)) {
+      throw invalid(
+        `values are Buffers or Uint8Arrays here, this one is ${typeName(value)}: ` +
+          "open with valueEncoding 'utf8' for strings or 'json' for objects",
+      );
+    }
+    return value;
+  },
+  decode: (buffer, start, end) => buffer.subarray(start, end),
+  keepsBytes: true,
+};
+
+const utf8Values: ValueCodec<string> = {
+  encode(value) {
+    if (typeof value !== 'string') throw invalid(`values are strings here, this one is ${typeName(value)}`);
+    return value;
+  },
+  decode: (buffer, start, end) => buffer.utf8Slice(start, end),
+  keepsBytes: false,
+};
+
+const jsonValues: ValueCodec<unknown> = {
+  encode(value) {
+    let text: string | undefined;
+    try {
+      text = JSON.stringify(value);
+    } catch (cause) {
+      throw invalid(`the value cannot be written as JSON: ${(cause as Error).message}`);
+    }
+    if (text === undefined) throw invalid(`${typeName(value)} cannot be written as JSON`);
+    return text;
+  },
+  decode: (buffer, start, end) => JSON.parse(buffer.utf8Slice(start, end)),
+  keepsBytes: false,
+};
+
+function customValues<V>(codec: Codec<V>): ValueCodec<V> {
+  return {
+    encode(value) {
+      const encoded = codec.encode(value as V);
+      if (typeof encoded !== 'string' && !(encoded instanceof Uint8Array)) {
+        throw invalid(`the value codec's encode returned ${typeName(encoded)} instead of bytes or a string`);
+      }
+      return encoded;
+    },
+    decode: (buffer, start, end) => codec.decode(buffer.subarray(start, end)),
+    keepsBytes: true,
+  };
+}
+
+/** @internal */
+export function keyCodec(encoding: unknown): KeyCodec<string> | KeyCodec<Buffer> {
+  if (encoding === undefined || encoding === 'utf8') return utf8Keys;
+  if (encoding === 'buffer') return bufferKeys;
+  throw invalid("keyEncoding must be 'utf8' or 'buffer'");
+}
+
+/** @internal */
+export function valueCodec(encoding: unknown): ValueCodec<unknown> {
+  if (encoding === undefined || encoding === 'buffer') return bufferValues;
+  if (encoding === 'utf8') return utf8Values;
+  if (encoding === 'json') return jsonValues;
+  if (typeof encoding === 'object' && encoding !== null) {
+    const codec = encoding as Partial<Codec<unknown>>;
+    if (typeof codec.encode === 'function' && typeof codec.decode === 'function') {
+      return customValues(codec as Codec<unknown>);
+    }
+  }
+  throw invalid("valueEncoding must be 'buffer', 'utf8', 'json', or an object with encode and decode");
+}

@@ -1,0 +1,87 @@
+import addon from '#addon';
+
+/** What crosses to the engine when a database opens; every member is optional there. */
+export interface NativeOptions {
+  createIfMissing?: boolean;
+  errorIfExists?: boolean;
+  readOnly?: boolean;
+  preset?: string;
+  shards?: number;
+  hotCache?: number;
+  blockCache?: number;
+  writeBuffer?: number;
+  readThreads?: number;
+  backgroundThreads?: number;
+  hardInFlightBytes?: number;
+}
+
+/** Index of uint32 pairs (arena << 16 | offset, length), then the arenas. A length of 2^32 - 1 means absent. */
+export type NativeResults = Buffer[];
+
+/** Block, records, offset of the keys, offset of the index of uint32 pairs (key length, value length), flags. */
+export type NativeChunk = [block: Buffer, count: number, keysOffset: number, indexOffset: number, flags: number];
+
+export const CHUNK_LAST = 1;
+export const CHUNK_ASCII_KEYS = 2;
+
+/** Results of `lookup` below zero. At or under `NEEDS_ROOM`: -(length needed) + NEEDS_ROOM. */
+export const LOOKUP_ABSENT = -1;
+export const LOOKUP_MISS = -2;
+export const LOOKUP_NEEDS_ROOM = -16;
+
+export const READ_ASK_CACHE = 1;
+export const READ_PRESENCE_ONLY = 2;
+
+export const CURSOR_REVERSE = 1;
+export const CURSOR_KEYS = 2;
+export const CURSOR_VALUES = 4;
+export const CURSOR_FILL_CACHE = 8;
+
+export interface NativeSnapshot {
+  close(): void;
+}
+
+export interface NativeCursor {
+  take(ticket: number, wanted: number): NativeChunk | undefined;
+  seek(target: Uint8Array): void;
+  close(ticket: number): void;
+}
+
+export interface NativeDatabase {
+  lookup(keyBytes: number, slabOffset: number, cacheOnly: boolean): number;
+  lookupLarge(keyBytes: number, target: Uint8Array): number;
+  submit(ticket: number, packed: Uint8Array, size: number, operations: number, atomic: boolean): number;
+  getMany(
+    ticket: number,
+    packed: Uint8Array,
+    size: number,
+    count: number,
+    flags: number,
+    snapshot: NativeSnapshot | undefined,
+  ): NativeResults | undefined;
+  snapshot(): NativeSnapshot | undefined;
+  cursor(
+    lower: Uint8Array | undefined,
+    upper: Uint8Array | undefined,
+    flags: number,
+    limit: number,
+    snapshot: NativeSnapshot | undefined,
+  ): NativeCursor | undefined;
+  flush(ticket: number): void;
+  compact(ticket: number, start: Uint8Array | undefined, end: Uint8Array | undefined): void;
+  approximateSize(ticket: number, start: Uint8Array | undefined, end: Uint8Array | undefined): void;
+  stats(): unknown;
+  close(ticket: number): void;
+}
+
+interface NativeAddon {
+  readonly codes: readonly string[];
+  open(ticket: number, location: string, options: NativeOptions): void;
+  destroy(ticket: number, location: string): void;
+  setDispatcher(dispatcher: (triples: unknown[]) => void): void;
+  pinRequest(buffer: Uint8Array): void;
+  pinSlab(buffer: Uint8Array): void;
+  takeError(): [code: number, message: string];
+}
+
+export const native = addon as NativeAddon;

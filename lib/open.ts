@@ -1,0 +1,52 @@
+import { resolve } from 'node:path';
+import { Database } from './database.ts';
+import { call } from './dispatcher.ts';
+import { type Codec, type KeyEncoding, keyCodec, type ValueEncoding, valueCodec } from './encoding.ts';
+import { invalid } from './error.ts';
+import { type NativeDatabase, native } from './native.ts';
+import { nativeOptions, type OpenOptions } from './options.ts';
+
+type KeyOf<E> = E extends 'buffer' ? Buffer : string;
+// biome-ignore format: a table
+type ValueOf<E> = E extends 'utf8' ? string : E extends 'json' ? unknown : E extends Codec<infer T> ? T : Buffer;
+
+function checkLocation(location: unknown): string {
+  if (typeof location !== 'string' || location === '') throw invalid('the location must be the path of a folder');
+  if (location.includes('\0')) throw invalid('the location has a NUL character, which no path can hold');
+  return resolve(location);
+}
+
+/**
+ * Opens the database in a folder, or creates it.
+ *
+ * The same location opened twice in one process, worker threads included, shares one engine.
+ *
+ * @param location path of the folder
+ * @throws ERR_INVALID_ARGUMENT, ERR_NOT_FOUND, ERR_LOCKED, ERR_CORRUPTION, ERR_FORMAT_VERSION, ERR_IO, ERR_NO_SPACE
+ * @example
+ * ```ts
+ * const db = await open('./data', { valueEncoding: 'json' });
+ * ```
+ */
+export async function open<KE extends KeyEncoding = 'utf8', VE extends ValueEncoding<never> = 'buffer'>(
+  location: string,
+  options?: Omit<OpenOptions, 'keyEncoding' | 'valueEncoding'> & { keyEncoding?: KE; valueEncoding?: VE },
+): Promise<Database<KeyOf<KE>, ValueOf<VE>>> {
+  const path = checkLocation(location);
+  const checked = nativeOptions(options);
+  const keys = keyCodec(options?.keyEncoding);
+  const values = valueCodec(options?.valueEncoding);
+  const handle = await call<NativeDatabase>((ticket) => native.open(ticket, path, checked));
+  return new Database(path, handle, keys as never, values as never, checked.readOnly ?? false);
+}
+
+/**
+ * Deletes the database in a folder: what Thermocline wrote there and nothing else. Does nothing if the folder does not
+ * exist.
+ *
+ * @throws ERR_LOCKED if it is open, ERR_INVALID_ARGUMENT if the folder holds something else
+ */
+export async function destroy(location: string): Promise<void> {
+  const path = checkLocation(location);
+  await call<undefined>((ticket) => native.destroy(ticket, path));
+}

@@ -1,0 +1,123 @@
+import type { KeyEncoding, ValueEncoding } from './encoding.ts';
+import { invalid } from './error.ts';
+import type { NativeOptions } from './native.ts';
+import { parseSize, type Size } from './size.ts';
+
+/** Named starting points; single options override them. */
+export type Preset = 'balanced' | 'production' | 'bulk-load' | 'low-memory';
+
+/** Upper bounds of what the engine keeps in memory. */
+export interface MemoryOptions {
+  /** Records in front of the store; 0 turns the hot cache off. Default 64 MB. */
+  hotCache?: Size;
+  /** Blocks, indexes and filters of the store. Default 128 MB. */
+  blockCache?: Size;
+  /** Writes not yet in tables. Default 128 MB, at least 1 MB. */
+  writeBuffer?: Size;
+}
+
+/** How many threads the engine starts. */
+export interface ThreadOptions {
+  /** Point reads and iterators. Default: one per processor, at most 8. */
+  read?: number;
+  /** Flushes and compactions. Default: one per processor, at least 2 and at most 8. */
+  background?: number;
+}
+
+/** Options of `open`. Unknown names are refused. */
+export interface OpenOptions {
+  /** Create the database if there is none. Default `true`. */
+  createIfMissing?: boolean;
+  /** Refuse to open a database that exists. Default `false`. */
+  errorIfExists?: boolean;
+  /** Open without writing anything; several programs may do so at once. Default `false`. */
+  readOnly?: boolean;
+  /** Column families that a new database is divided into, 1 to 256. Default 4. Ignored for one that exists. */
+  shards?: number;
+  /** What an acknowledged write has survived: `'wal'`, the default, means a crash of the process. */
+  durability?: 'wal';
+  /** Sets `memory` as a whole. Default `'balanced'`. */
+  preset?: Preset;
+  memory?: MemoryOptions;
+  threads?: ThreadOptions;
+  /** Default `'utf8'`. */
+  keyEncoding?: KeyEncoding;
+  /** Default `'buffer'`. */
+  valueEncoding?: ValueEncoding<never>;
+}
+
+const NAMES = new Set([
+  'createIfMissing',
+  'errorIfExists',
+  'readOnly',
+  'shards',
+  'durability',
+  'preset',
+  'memory',
+  'threads',
+  'keyEncoding',
+  'valueEncoding',
+]);
+const PRESETS = ['balanced', 'production', 'bulk-load', 'low-memory'];
+
+/** Refuses names that are not in `known`, so that a misspelt option is not silently without effect. */
+export function checkNames(options: object, known: ReadonlySet<string>, where: string): void {
+  for (const name of Object.keys(options)) {
+    if (!known.has(name)) {
+      throw invalid(`unknown option '${name}' ${where}; known are ${[...known].join(', ')}`);
+    }
+  }
+}
+
+/** The options object of any method: absent, or an object with known names alone. */
+export function checkObject(
+  options: unknown,
+  known: ReadonlySet<string>,
+  where: string,
+): Record<string, unknown> | undefined {
+  if (options === undefined) return undefined;
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalid(`the options ${where} must be an object`);
+  }
+  checkNames(options, known, where);
+  return options as Record<string, unknown>;
+}
+
+function boolean(value: unknown, name: string): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw invalid(`${name} must be true or false`);
+}
+
+function integer(value: unknown, name: string, least: number, most: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw invalid(`${name} must be a whole number from ${least} to ${most}`);
+}
+
+function size(value: unknown, name: string): number | undefined {
+  return value === undefined ? undefined : parseSize(value, name);
+}
+
+/** Checks every option and gives what the engine is told. Undefined members mean the engine's default. */
+export function nativeOptions(options: unknown): NativeOptions {
+  const given = checkObject(options, NAMES, 'of open') ?? {};
+  const memory = checkObject(given.memory, new Set(['hotCache', 'blockCache', 'writeBuffer']), 'of memory') ?? {};
+  const threads = checkObject(given.threads, new Set(['read', 'background']), 'of threads') ?? {};
+  if (given.durability !== undefined && given.durability !== 'wal') throw invalid("durability must be 'wal'");
+  if (given.preset !== undefined && !PRESETS.includes(given.preset as string)) {
+    throw invalid(`preset must be one of ${PRESETS.join(', ')}`);
+  }
+  const checked: Record<string, unknown> = {
+    createIfMissing: boolean(given.createIfMissing, 'createIfMissing'),
+    errorIfExists: boolean(given.errorIfExists, 'errorIfExists'),
+    readOnly: boolean(given.readOnly, 'readOnly'),
+    shards: integer(given.shards, 'shards', 1, 256),
+    preset: given.preset,
+    hotCache: size(memory.hotCache, 'memory.hotCache'),
+    blockCache: size(memory.blockCache, 'memory.blockCache'),
+    writeBuffer: size(memory.writeBuffer, 'memory.writeBuffer'),
+    readThreads: integer(threads.read, 'threads.read', 1, 256),
+    backgroundThreads: integer(threads.background, 'threads.background', 1, 256),
+  };
+  return checked as NativeOptions;
+}

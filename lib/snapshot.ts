@@ -1,0 +1,69 @@
+import type { Database } from './database.ts';
+import type { DatabaseIterator } from './iterator.ts';
+import type { IteratorOptions } from './database.ts';
+import { ThermoclineError } from './error.ts';
+import type { NativeSnapshot } from './native.ts';
+
+/**
+ * The database as it was at one moment. Later writes are invisible to it, and it costs nothing while it is open except
+ * that the space of records overwritten since is not given back. Close it when it is done.
+ *
+ * @example
+ * ```ts
+ * const snapshot = await db.snapshot();
+ * await db.put('stock', '0');
+ * await snapshot.get('stock'); // the value before
+ * await snapshot.close();
+ * ```
+ */
+export class Snapshot<K, V> {
+  readonly #database: Database<K, V>;
+  #native: NativeSnapshot | undefined;
+
+  /** @internal */
+  constructor(database: Database<K, V>, native: NativeSnapshot) {
+    this.#database = database;
+    this.#native = native;
+  }
+
+  /** @returns the value at the snapshot's moment, or `undefined`. */
+  get(key: K): Promise<V | undefined> {
+    return this.#database.get(key, { snapshot: this });
+  }
+
+  /** @returns the values at the snapshot's moment, in the order of `keys`. */
+  getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
+    return this.#database.getMany(keys, { snapshot: this });
+  }
+
+  /** @returns whether the key existed at the snapshot's moment. */
+  has(key: K): Promise<boolean> {
+    return this.#database.has(key, { snapshot: this });
+  }
+
+  /** Walks the records of the snapshot's moment. */
+  iterator(range?: IteratorOptions<K, V>): DatabaseIterator<K, V> {
+    return this.#database.iterator({ ...range, snapshot: this });
+  }
+
+  /** Gives up the moment. Reads that have begun on it end normally. May be called more than once. */
+  async close(): Promise<void> {
+    this.#native?.close();
+    this.#native = undefined;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** @internal */
+  handle(): NativeSnapshot {
+    if (this.#native === undefined) throw new ThermoclineError('ERR_CLOSED', 'the snapshot is closed');
+    return this.#native;
+  }
+
+  /** @internal */
+  belongsTo(database: unknown): boolean {
+    return this.#database === database;
+  }
+}

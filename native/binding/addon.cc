@@ -1,0 +1,111 @@
+// The addon: its functions and classes. The engine knows nothing of this folder.
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "binding/async_op.h"
+#include "binding/cursor.h"
+#include "binding/database.h"
+#include "binding/environment.h"
+#include "binding/snapshot.h"
+#include "binding/values.h"
+#include "engine/options.h"
+#include "engine/registry.h"
+#include "engine/session.h"
+
+namespace thermocline {
+
+namespace {
+
+// An open session that closes itself if nobody takes it, because the environment died meanwhile.
+struct OpenedSession {
+  std::shared_ptr<Session> session;
+  OpenedSession() = default;
+  OpenedSession(const OpenedSession&) = delete;
+  OpenedSession& operator=(const OpenedSession&) = delete;
+  ~OpenedSession() {
+    if (session) session->Close();
+  }
+};
+
+// open(ticket, location, options)
+Napi::Value Open(const Napi::CallbackInfo& info) {
+  auto op = std::make_shared<AsyncOp<OpenedSession>>(info[0].As<Napi::Number>().DoubleValue());
+  std::string location = info[1].As<Napi::String>().Utf8Value();
+  EngineOptions options;
+  Status status = ReadOptions(info[2].As<Napi::Object>(), &options);
+  op->execute = [location = std::move(location), options, status](OpenedSession* out) -> Status {
+    if (!status.ok()) return status;
+    std::shared_ptr<Engine> engine;
+    Status opened = Registry::Get().Acquire(location, options, &engine);
+    if (!opened.ok()) return opened;
+    out->session = std::make_shared<Session>(std::move(engine), options.read_only);
+    return {};
+  };
+  op->to_js = [](napi_env env, OpenedSession& result) {
+    return DatabaseWrap::New(env, std::move(result.session));
+  };
+  StartAsync(Environment::Of(info.Env()), Registry::Get().pool(), std::move(op));
+  return info.Env().Undefined();
+}
+
+// destroy(ticket, location)
+Napi::Value Destroy(const Napi::CallbackInfo& info) {
+  auto op = std::make_shared<AsyncOp<>>(info[0].As<Napi::Number>().DoubleValue());
+  op->execute = [location = info[1].As<Napi::String>().Utf8Value()](NoResult*) {
+    return Registry::Get().Destroy(location);
+  };
+  StartAsync(Environment::Of(info.Env()), Registry::Get().pool(), std::move(op));
+  return info.Env().Undefined();
+}
+
+Napi::Value SetDispatcher(const Napi::CallbackInfo& info) {
+  Environment::Of(info.Env())->SetDispatcher(info[0].As<Napi::Function>());
+  return info.Env().Undefined();
+}
+
+Napi::Value PinRequest(const Napi::CallbackInfo& info) {
+  const Bytes bytes = BytesOf(info.Env(), info[0]);
+  Environment::Of(info.Env())->PinRequest(const_cast<char*>(bytes.data), bytes.size);
+  return info.Env().Undefined();
+}
+
+Napi::Value PinSlab(const Napi::CallbackInfo& info) {
+  const Bytes bytes = BytesOf(info.Env(), info[0]);
+  Environment::Of(info.Env())->PinSlab(const_cast<char*>(bytes.data), bytes.size);
+  return info.Env().Undefined();
+}
+
+Napi::Value TakeError(const Napi::CallbackInfo& info) {
+  return Napi::Value(info.Env(), Environment::Of(info.Env())->TakeError(info.Env()));
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  Environment* environment = Environment::Create(env);
+  environment->SetClasses(DatabaseWrap::Define(env), SnapshotWrap::Define(env),
+                          CursorWrap::Define(env));
+  exports.Set("open", Napi::Function::New<Open>(env, "open"));
+  exports.Set("destroy", Napi::Function::New<Destroy>(env, "destroy"));
+  exports.Set("setDispatcher", Napi::Function::New<SetDispatcher>(env, "setDispatcher"));
+  exports.Set("pinRequest", Napi::Function::New<PinRequest>(env, "pinRequest"));
+  exports.Set("pinSlab", Napi::Function::New<PinSlab>(env, "pinSlab"));
+  exports.Set("takeError", Napi::Function::New<TakeError>(env, "takeError"));
+  Napi::Array codes = Napi::Array::New(env);
+  for (int code = 0; code <= static_cast<int>(Code::kAborted); code++) {
+    codes.Set(static_cast<uint32_t>(code),
+              std::string(CodeName(static_cast<Code>(code))));
+  }
+  exports.Set("codes", codes);
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace thermocline
+
+static Napi::Object InitModule(Napi::Env env, Napi::Object exports) {
+  return thermocline::Init(env, exports);
+}
+NODE_API_MODULE(thermocline, InitModule)

@@ -1,0 +1,353 @@
+#include "binding/database.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "binding/async_op.h"
+#include "binding/cursor.h"
+#include "binding/snapshot.h"
+#include "binding/values.h"
+#include "engine/hash.h"
+#include "engine/platform/time.h"
+#include "engine/registry.h"
+
+namespace thermocline {
+
+namespace {
+
+// Results of lookup below zero. Anything at or under kNeedsRoom is -(length needed) + kNeedsRoom.
+constexpr double kAbsent = -1;
+constexpr double kMiss = -2;
+constexpr double kFailed = -3;
+constexpr double kNeedsRoom = -16;
+
+// Latency of cached reads is sampled: two clock reads cost as much as the read itself.
+constexpr uint32_t kLatencySample = 64;
+
+constexpr napi_type_tag kDatabaseTag = {0x7468657264623031, 0x9d2c4c1e5f3a4b61};
+
+KeyRange RangeOf(const Napi::Value& start, const Napi::Value& end) {
+  KeyRange range;
+  if (auto bytes = OptionalBytes(start)) {
+    range.has_start = true;
+    range.start = std::move(*bytes);
+  }
+  if (auto bytes = OptionalBytes(end)) {
+    range.has_end = true;
+    range.end = std::move(*bytes);
+  }
+  return range;
+}
+
+double TicketOf(const Napi::CallbackInfo& info) {
+  return info[0].As<Napi::Number>().DoubleValue();
+}
+
+}  // namespace
+
+Napi::Function DatabaseWrap::Define(Napi::Env env) {
+  return DefineClass(env, "NativeDatabase",
+                     {
+                         InstanceMethod<&DatabaseWrap::LookupLarge>("lookupLarge"),
+                         InstanceMethod<&DatabaseWrap::Submit>("submit"),
+                         InstanceMethod<&DatabaseWrap::GetMany>("getMany"),
+                         InstanceMethod<&DatabaseWrap::Snapshot>("snapshot"),
+                         InstanceMethod<&DatabaseWrap::Cursor>("cursor"),
+                         InstanceMethod<&DatabaseWrap::Flush>("flush"),
+                         InstanceMethod<&DatabaseWrap::Compact>("compact"),
+                         InstanceMethod<&DatabaseWrap::ApproximateSize>("approximateSize"),
+                         InstanceMethod<&DatabaseWrap::Stats>("stats"),
+                         InstanceMethod<&DatabaseWrap::Close>("close"),
+                     });
+}
+
+napi_value DatabaseWrap::New(napi_env env, std::shared_ptr<Session> session) {
+  Environment* environment = Environment::Of(env);
+  Napi::Object object = environment->database_class().New({});
+  object.TypeTag(&kDatabaseTag);
+  DatabaseWrap* self = Unwrap(object);
+  environment->Adopt(session);
+  State& state = *self->state_;
+  state.environment = environment;
+  state.engine = &session->engine();
+  state.session = std::move(session);
+
+  auto* shared = new std::shared_ptr<State>(self->state_);
+  napi_value lookup;
+  napi_create_function(env, "lookup", NAPI_AUTO_LENGTH, Lookup, shared->get(), &lookup);
+  napi_add_finalizer(
+      env, lookup, shared,
+      [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<State>*>(data); },
+      nullptr, nullptr);
+  object.Set("lookup", Napi::Value(env, lookup));
+  return object;
+}
+
+DatabaseWrap::DatabaseWrap(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<DatabaseWrap>(info), state_(std::make_shared<State>()) {}
+
+double DatabaseWrap::LookupInto(State* state, std::string_view key, char* out, size_t room,
+                                bool cache_only) {
+  Engine& engine = *state->engine;
+  const uint64_t hash = HashKey(key);
+  double result = kAbsent;
+  const auto copy = [&](std::string_view value) {
+    if (value.size() > room) {
+      result = kNeedsRoom - static_cast<double>(value.size());
+      return;
+    }
+    std::memcpy(out, value.data(), value.size());
+    result = static_cast<double>(value.size());
+  };
+  const PointReader::Cached cached = engine.reader().GetCached(key, hash, copy);
+  if (cached == PointReader::Cached::kMiss) {
+    if (cache_only) return kMiss;
+    bool found = false;
+    Status status = engine.reader().Get(key, hash, nullptr, &found, copy);
+    if (!status.ok()) {
+      state->environment->SetError(std::move(status));
+      return kFailed;
+    }
+  }
+  return result;
+}
+
+napi_value DatabaseWrap::Lookup(napi_env env, napi_callback_info info) {
+  size_t count = 3;
+  napi_value args[3];
+  void* data = nullptr;
+  napi_get_cb_info(env, info, &count, args, nullptr, &data);
+  auto* state = static_cast<State*>(data);
+  uint32_t key_size = 0;
+  uint32_t offset = 0;
+  bool cache_only = false;
+  napi_get_value_uint32(env, args[0], &key_size);
+  napi_get_value_uint32(env, args[1], &offset);
+  napi_get_value_bool(env, args[2], &cache_only);
+
+  double result = kFailed;
+  const auto& request = state->environment->request();
+  const auto& slab = state->environment->slab();
+  if (state->engine == nullptr) {
+    state->environment->SetError({Code::kClosed, "the database is closed"});
+  } else if (key_size > request.second || offset > slab.second) {
+    state->environment->SetError({Code::kInvalidArgument, "a lookup outside its buffers"});
+  } else {
+    Metrics& metrics = state->engine->metrics();
+    thread_local uint32_t tick = 0;
+    const bool sampled = (++tick % kLatencySample) == 0;
+    const uint64_t began = sampled ? NowNanos() : 0;
+    result = LookupInto(state, {request.first, key_size}, slab.first + offset,
+                        slab.second - offset, cache_only);
+    if (result != kMiss) {
+      metrics.get.Add(1, result > 0 ? static_cast<uint64_t>(result) : 0);
+      if (sampled) metrics.get_nanos.Record(NowNanos() - began, kLatencySample);
+    }
+  }
+  napi_value value;
+  napi_create_double(env, result, &value);
+  return value;
+}
+
+// lookupLarge(key size, target): like lookup, into a buffer of the caller's.
+Napi::Value DatabaseWrap::LookupLarge(const Napi::CallbackInfo& info) {
+  if (state_->engine == nullptr) {
+    state_->environment->SetError({Code::kClosed, "the database is closed"});
+    return Napi::Number::New(info.Env(), kFailed);
+  }
+  const size_t key_size = info[0].As<Napi::Number>().Uint32Value();
+  const Bytes target = BytesOf(info.Env(), info[1]);
+  const auto& request = state_->environment->request();
+  const double result =
+      LookupInto(state_.get(), {request.first, std::min(key_size, request.second)},
+                 const_cast<char*>(target.data), target.size, /*cache_only=*/false);
+  return Napi::Number::New(info.Env(), result);
+}
+
+// submit(ticket, packed, size, operations, atomic) -> 0, or the code of a refusal (takeError)
+Napi::Value DatabaseWrap::Submit(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Bytes packed = BytesOf(env, info[1]);
+  const size_t size = info[2].As<Napi::Number>().Uint32Value();
+  auto submission = std::make_unique<Submission>();
+  submission->operations = info[3].As<Napi::Number>().Uint32Value();
+  submission->atomic = info[4].As<Napi::Boolean>().Value();
+  submission->size = std::min(size, packed.size);
+  submission->data = std::make_unique_for_overwrite<char[]>(submission->size);
+  std::memcpy(submission->data.get(), packed.data, submission->size);
+
+  const std::shared_ptr<Session>& session = state_->session;
+  Status status = session->CheckWritable();
+  if (status.ok()) status = session->Begin();
+  if (status.ok()) {
+    submission->done = [completion = std::make_shared<Completion>(TicketOf(info)),
+                        queue = state_->environment->queue(), session](const Status& result) {
+      completion->status = result;
+      queue->Post(completion);
+      session->End();
+    };
+    // Before Submit: the committer may be done before it returns.
+    state_->environment->Began();
+    status = session->engine().Submit(std::move(submission));
+    if (!status.ok()) {
+      state_->environment->Unbegan();
+      session->End();
+    }
+  }
+  const int code = static_cast<int>(status.code());
+  if (!status.ok()) state_->environment->SetError(std::move(status));
+  return Napi::Number::New(env, code);
+}
+
+// getMany(ticket, packed keys, size, count, flags, snapshot?) -> results if all were cached, else
+// undefined and the dispatcher is called. Flags: 1 ask the hot cache, 2 presence only
+Napi::Value DatabaseWrap::GetMany(const Napi::CallbackInfo& info) {
+  struct Read : Completion {
+    using Completion::Completion;
+    std::shared_ptr<ReadBatch> batch;
+    napi_value ToJs(napi_env env) override { return ResultsToJs(env, batch.get()); }
+  };
+  const Napi::Env env = info.Env();
+  Environment* environment = state_->environment;
+  auto read = std::make_shared<Read>(TicketOf(info));
+  Status status = state_->session->Begin();
+  if (!status.ok()) {
+    read->status = std::move(status);
+    environment->Began();
+    environment->queue()->Post(std::move(read));
+    return env.Undefined();
+  }
+  const Bytes packed = BytesOf(env, info[1]);
+  auto batch = std::make_shared<ReadBatch>();
+  batch->packed_size = std::min<size_t>(info[2].As<Napi::Number>().Uint32Value(), packed.size);
+  batch->packed = std::make_unique_for_overwrite<char[]>(batch->packed_size);
+  std::memcpy(batch->packed.get(), packed.data, batch->packed_size);
+  batch->count = info[3].As<Napi::Number>().Uint32Value();
+  const uint32_t flags = info[4].As<Napi::Number>().Uint32Value();
+  batch->ask_cache = (flags & 1) != 0;
+  batch->presence_only = (flags & 2) != 0;
+  if (info[5].IsObject()) {
+    batch->view = SnapshotWrap::Unwrap(info[5].As<Napi::Object>())->view();
+  }
+  read->batch = batch;
+  const std::shared_ptr<Session> session = state_->session;
+  session->engine().metrics().get_many.Add(batch->count, 0);
+  ReadBatch* const raw = batch.get();  // `read` owns the batch, so done() may not own `read`'s owner
+  batch->done = [read, queue = environment->queue(), session, raw] {
+    read->status = raw->status;
+    auto finished = std::move(raw->done);  // breaks the cycle batch -> done -> read -> batch
+    queue->Post(read);
+    session->End();
+  };
+  environment->Began();
+  if (!session->engine().reader().Start(batch)) return env.Undefined();
+  batch->done = nullptr;
+  session->End();
+  if (!batch->status.ok()) {
+    read->status = batch->status;
+    environment->queue()->Post(std::move(read));
+    return env.Undefined();
+  }
+  environment->Unbegan();
+  return Napi::Value(env, ResultsToJs(env, batch.get()));
+}
+
+Napi::Value DatabaseWrap::Snapshot(const Napi::CallbackInfo& info) {
+  Status status = state_->session->Begin();
+  if (!status.ok()) {
+    state_->environment->SetError(std::move(status));
+    return info.Env().Undefined();
+  }
+  const Napi::Value snapshot(info.Env(),
+                             SnapshotWrap::New(info.Env(), state_->session->NewView()));
+  state_->session->End();
+  return snapshot;
+}
+
+// cursor(lower?, upper?, flags, limit, snapshot?); flags: 1 reverse, 2 keys, 4 values, 8 fill cache
+Napi::Value DatabaseWrap::Cursor(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Status status = state_->session->Begin();
+  if (!status.ok()) {
+    state_->environment->SetError(std::move(status));
+    return env.Undefined();
+  }
+  KeyRange range = RangeOf(info[0], info[1]);
+  CursorOptions options;
+  options.has_lower = range.has_start;
+  options.has_upper = range.has_end;
+  options.lower = std::move(range.start);
+  options.upper = std::move(range.end);
+  const uint32_t flags = info[2].As<Napi::Number>().Uint32Value();
+  options.reverse = (flags & 1) != 0;
+  options.keys = (flags & 2) != 0;
+  options.values = (flags & 4) != 0;
+  options.fill_cache = (flags & 8) != 0;
+  const double limit = info[3].As<Napi::Number>().DoubleValue();
+  if (limit >= 0) options.limit = static_cast<uint64_t>(limit);
+  std::shared_ptr<const ReadView> view =
+      info[4].IsObject() ? SnapshotWrap::Unwrap(info[4].As<Napi::Object>())->view()
+                         : state_->session->NewView();
+  auto cursor = state_->session->NewCursor(std::move(view), std::move(options));
+  const Napi::Value wrapped(env, CursorWrap::New(env, state_->session, std::move(cursor)));
+  state_->session->End();
+  return wrapped;
+}
+
+void DatabaseWrap::Flush(const Napi::CallbackInfo& info) {
+  auto op = std::make_shared<AsyncOp<>>(TicketOf(info));
+  op->session = state_->session;
+  op->execute = [session = state_->session](NoResult*) {
+    Status status = session->CheckWritable();
+    return status.ok() ? session->engine().Flush() : status;
+  };
+  StartAsync(state_->environment, state_->session->engine().task_pool(), std::move(op));
+}
+
+void DatabaseWrap::Compact(const Napi::CallbackInfo& info) {
+  auto op = std::make_shared<AsyncOp<>>(TicketOf(info));
+  op->session = state_->session;
+  op->execute = [session = state_->session, range = RangeOf(info[1], info[2])](NoResult*) {
+    Status status = session->CheckWritable();
+    return status.ok() ? session->engine().Compact(range) : status;
+  };
+  StartAsync(state_->environment, state_->session->engine().task_pool(), std::move(op));
+}
+
+void DatabaseWrap::ApproximateSize(const Napi::CallbackInfo& info) {
+  auto op = std::make_shared<AsyncOp<uint64_t>>(TicketOf(info));
+  op->session = state_->session;
+  op->execute = [session = state_->session, range = RangeOf(info[1], info[2])](uint64_t* bytes) {
+    return session->engine().ApproximateSize(range, bytes);
+  };
+  op->to_js = [](napi_env env, uint64_t& bytes) -> napi_value {
+    return Napi::Number::New(env, static_cast<double>(bytes));
+  };
+  StartAsync(state_->environment, state_->session->engine().task_pool(), std::move(op));
+}
+
+Napi::Value DatabaseWrap::Stats(const Napi::CallbackInfo& info) {
+  Status status = state_->session->Begin();
+  if (!status.ok()) {
+    state_->environment->SetError(std::move(status));
+    return info.Env().Undefined();
+  }
+  const Napi::Value stats(info.Env(), StatsToJs(info.Env(), state_->session->engine()));
+  state_->session->End();
+  return stats;
+}
+
+void DatabaseWrap::Close(const Napi::CallbackInfo& info) {
+  state_->engine = nullptr;
+  state_->environment->Forget(state_->session);
+  auto op = std::make_shared<AsyncOp<>>(TicketOf(info));
+  op->execute = [session = state_->session](NoResult*) {
+    session->Close();
+    return Status();
+  };
+  StartAsync(state_->environment, Registry::Get().pool(), std::move(op));
+}
+
+}  // namespace thermocline

@@ -1,0 +1,57 @@
+// The native half of a Database: one session on an engine.
+//
+// Method contract with lib/database.ts: every asynchronous method takes a ticket first and answers
+// through the dispatcher. lookup is called per key and therefore is a closure over this object
+// instead of a method: it needs no unwrapping.
+//
+// Thread safety: the environment's thread alone.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "binding/environment.h"
+#include "engine/session.h"
+
+namespace thermocline {
+
+class DatabaseWrap : public Napi::ObjectWrap<DatabaseWrap> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  // Makes the JavaScript object for an open session.
+  static napi_value New(napi_env env, std::shared_ptr<Session> session);
+
+  explicit DatabaseWrap(const Napi::CallbackInfo& info);
+
+  const std::shared_ptr<Session>& session() const { return state_->session; }
+
+ private:
+  // What the lookup closure needs; it may outlive the wrapping object.
+  struct State {
+    Environment* environment = nullptr;
+    std::shared_ptr<Session> session;
+    Engine* engine = nullptr;  // null once closed
+  };
+
+  // lookup(key bytes in the request buffer, offset in the slab, cache only) -> length, or a code
+  // below zero: see lib/native.ts.
+  static napi_value Lookup(napi_env env, napi_callback_info info);
+  static double LookupInto(State* state, std::string_view key, char* out, size_t room,
+                           bool cache_only);
+
+  Napi::Value LookupLarge(const Napi::CallbackInfo& info);
+  Napi::Value Submit(const Napi::CallbackInfo& info);
+  Napi::Value GetMany(const Napi::CallbackInfo& info);
+  Napi::Value Snapshot(const Napi::CallbackInfo& info);
+  Napi::Value Cursor(const Napi::CallbackInfo& info);
+  void Flush(const Napi::CallbackInfo& info);
+  void Compact(const Napi::CallbackInfo& info);
+  void ApproximateSize(const Napi::CallbackInfo& info);
+  Napi::Value Stats(const Napi::CallbackInfo& info);
+  void Close(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace thermocline

@@ -1,0 +1,130 @@
+#include "binding/environment.h"
+
+#include <utility>
+
+namespace thermocline {
+
+napi_value Completion::ToJs(napi_env env) {
+  napi_value undefined;
+  napi_get_undefined(env, &undefined);
+  return undefined;
+}
+
+void CompletionQueue::Post(std::shared_ptr<Completion> completion) {
+  std::lock_guard lock(mutex_);
+  if (shut_) return;
+  finished_.push_back(std::move(completion));
+  if (std::exchange(scheduled_, true)) return;
+  napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
+}
+
+Environment::Environment(Napi::Env env)
+    : env_(env), queue_(std::make_shared<CompletionQueue>()) {}
+
+Environment::~Environment() = default;
+
+Environment* Environment::Create(Napi::Env env) {
+  auto* self = new Environment(env);
+  env.SetInstanceData(self);
+  const Napi::String name = Napi::String::New(env, "thermocline");
+  napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, self, OnWake,
+                                  &self->queue_->wake_);
+  napi_unref_threadsafe_function(env, self->queue_->wake_);
+  // After the threadsafe function, so that teardown comes to us before it comes to that.
+  napi_add_env_cleanup_hook(env, OnTeardown, self);
+  return self;
+}
+
+Environment* Environment::Of(napi_env env) {
+  void* self = nullptr;
+  napi_get_instance_data(env, &self);
+  return static_cast<Environment*>(self);
+}
+
+void Environment::OnTeardown(void* data) {
+  auto* self = static_cast<Environment*>(data);
+  napi_threadsafe_function wake;
+  {
+    std::lock_guard lock(self->queue_->mutex_);
+    self->queue_->shut_ = true;
+    self->queue_->finished_.clear();
+    wake = self->queue_->wake_;
+  }
+  // Waits for accepted writes to reach the log; other environments' sessions are not touched.
+  for (const auto& session : std::exchange(self->sessions_, {})) session->Close();
+  napi_release_threadsafe_function(wake, napi_tsfn_abort);
+}
+
+void Environment::Began() {
+  if (pending_++ == 0) napi_ref_threadsafe_function(env_, queue_->wake_);
+}
+
+void Environment::Unbegan() {
+  if (--pending_ == 0) napi_unref_threadsafe_function(env_, queue_->wake_);
+}
+
+void Environment::SetClasses(Napi::Function database, Napi::Function snapshot,
+                             Napi::Function cursor) {
+  database_class_ = Napi::Persistent(database);
+  snapshot_class_ = Napi::Persistent(snapshot);
+  cursor_class_ = Napi::Persistent(cursor);
+}
+
+void Environment::SetDispatcher(Napi::Function dispatcher) {
+  dispatcher_ = Napi::Persistent(dispatcher);
+}
+
+void Environment::OnWake(napi_env env, napi_value, void* self, void*) {
+  // Null: the environment is going, and values cannot be made any more.
+  if (env != nullptr) static_cast<Environment*>(self)->Drain(env);
+}
+
+void Environment::Drain(napi_env env) {
+  {
+    std::lock_guard lock(queue_->mutex_);
+    queue_->scheduled_ = false;
+    draining_.swap(queue_->finished_);
+  }
+  if (draining_.empty()) return;
+  napi_value triples;  // ticket, code, payload or message
+  napi_create_array_with_length(env, draining_.size() * 3, &triples);
+  uint32_t index = 0;
+  for (const auto& completion : draining_) {
+    napi_value ticket;
+    napi_value code;
+    napi_value payload;
+    napi_create_double(env, completion->ticket, &ticket);
+    napi_create_int32(env, static_cast<int32_t>(completion->status.code()), &code);
+    if (completion->status.ok()) {
+      payload = completion->ToJs(env);
+    } else {
+      const std::string_view message = completion->status.message();
+      napi_create_string_utf8(env, message.data(), message.size(), &payload);
+    }
+    napi_set_element(env, triples, index++, ticket);
+    napi_set_element(env, triples, index++, code);
+    napi_set_element(env, triples, index++, payload);
+  }
+  pending_ -= draining_.size();
+  draining_.clear();
+  if (pending_ == 0) napi_unref_threadsafe_function(env, queue_->wake_);
+  napi_value undefined;
+  napi_get_undefined(env, &undefined);
+  napi_value ignored;
+  napi_call_function(env, undefined, dispatcher_.Value(), 1, &triples, &ignored);
+}
+
+napi_value Environment::TakeError(napi_env env) {
+  const Status status = std::exchange(error_, {});
+  napi_value pair;
+  napi_create_array_with_length(env, 2, &pair);
+  napi_value code;
+  napi_value message;
+  napi_create_int32(env, static_cast<int32_t>(status.code()), &code);
+  napi_create_string_utf8(env, status.message().data(), status.message().size(), &message);
+  napi_set_element(env, pair, 0, code);
+  napi_set_element(env, pair, 1, message);
+  return pair;
+}
+
+}  // namespace thermocline

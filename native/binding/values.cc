@@ -1,0 +1,187 @@
+#include "binding/values.h"
+
+#include <utility>
+
+namespace thermocline {
+
+namespace {
+
+template <class T>
+void ReadNumber(const Napi::Object& object, const char* name, T* out) {
+  const Napi::Value value = object.Get(name);
+  if (value.IsNumber()) *out = static_cast<T>(value.As<Napi::Number>().DoubleValue());
+}
+
+void ReadBoolean(const Napi::Object& object, const char* name, bool* out) {
+  const Napi::Value value = object.Get(name);
+  if (value.IsBoolean()) *out = value.As<Napi::Boolean>().Value();
+}
+
+napi_value CopyToBuffer(napi_env env, const char* data, size_t size) {
+  napi_value buffer = nullptr;
+  napi_create_buffer_copy(env, size, data, nullptr, &buffer);
+  return buffer;
+}
+
+void SetNumber(Napi::Object& object, const char* name, double value) {
+  object.Set(name, Napi::Number::New(object.Env(), value));
+}
+
+Napi::Object TotalsToJs(Napi::Env env, const OperationTotals& totals) {
+  Napi::Object object = Napi::Object::New(env);
+  SetNumber(object, "operations", static_cast<double>(totals.operations));
+  SetNumber(object, "records", static_cast<double>(totals.records));
+  SetNumber(object, "bytes", static_cast<double>(totals.bytes));
+  return object;
+}
+
+Napi::Object HistogramToJs(Napi::Env env, const Histogram::Snapshot& snapshot) {
+  Napi::Object object = Napi::Object::New(env);
+  const auto seconds = [](uint64_t nanos) { return static_cast<double>(nanos) / 1e9; };
+  SetNumber(object, "count", static_cast<double>(snapshot.count));
+  SetNumber(object, "sum", seconds(snapshot.sum_nanos));
+  SetNumber(object, "max", seconds(snapshot.max_nanos));
+  SetNumber(object, "p50", seconds(snapshot.Percentile(50)));
+  SetNumber(object, "p95", seconds(snapshot.Percentile(95)));
+  SetNumber(object, "p99", seconds(snapshot.Percentile(99)));
+  SetNumber(object, "p999", seconds(snapshot.Percentile(99.9)));
+  return object;
+}
+
+}  // namespace
+
+Bytes BytesOf(napi_env env, napi_value value) {
+  napi_typedarray_type type;
+  size_t length = 0;
+  void* data = nullptr;
+  napi_value buffer;
+  size_t offset;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, &buffer, &offset) != napi_ok ||
+      type != napi_uint8_array) {
+    return {};
+  }
+  return {static_cast<const char*>(data), length};
+}
+
+std::optional<std::string> OptionalBytes(const Napi::Value& value) {
+  if (!value.IsTypedArray()) return std::nullopt;
+  const Bytes bytes = BytesOf(value.Env(), value);
+  return std::string(bytes.data == nullptr ? "" : bytes.data, bytes.size);
+}
+
+Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
+  const Napi::Value preset = object.Get("preset");
+  if (preset.IsString()) {
+    Status status = ApplyPreset(preset.As<Napi::String>().Utf8Value(), options);
+    if (!status.ok()) return status;
+  }
+  ReadBoolean(object, "createIfMissing", &options->create_if_missing);
+  ReadBoolean(object, "errorIfExists", &options->error_if_exists);
+  ReadBoolean(object, "readOnly", &options->read_only);
+  ReadNumber(object, "shards", &options->shards);
+  ReadNumber(object, "hotCache", &options->memory.hot_cache);
+  ReadNumber(object, "blockCache", &options->memory.block_cache);
+  ReadNumber(object, "writeBuffer", &options->memory.write_buffer);
+  ReadNumber(object, "readThreads", &options->threads.read);
+  ReadNumber(object, "backgroundThreads", &options->threads.background);
+  ReadNumber(object, "hardInFlightBytes", &options->hard_in_flight_bytes);
+  return {};
+}
+
+napi_value ResultsToJs(napi_env env, ReadBatch* batch) {
+  static_assert(sizeof(ResultRef) == 8);
+  auto& arenas = batch->arenas.arenas();
+  napi_value array;
+  napi_create_array_with_length(env, arenas.size() + 1, &array);
+  napi_set_element(env, array, 0,
+                   CopyToBuffer(env, reinterpret_cast<const char*>(batch->results.data()),
+                                batch->results.size() * sizeof(ResultRef)));
+  uint32_t index = 1;
+  for (const Arena& arena : arenas) {
+    napi_set_element(env, array, index++, CopyToBuffer(env, arena.data(), arena.size()));
+  }
+  return array;
+}
+
+napi_value ChunkToJs(napi_env env, const Chunk& chunk) {
+  napi_value array;
+  napi_create_array_with_length(env, 5, &array);
+  napi_set_element(env, array, 0, CopyToBuffer(env, chunk.block.data(), chunk.block.size()));
+  const uint32_t numbers[4] = {chunk.count, chunk.keys_offset, chunk.index_offset,
+                               (chunk.last ? 1u : 0u) | (chunk.ascii_keys ? 2u : 0u)};
+  for (uint32_t i = 0; i < 4; i++) {
+    napi_value number;
+    napi_create_uint32(env, numbers[i], &number);
+    napi_set_element(env, array, i + 1, number);
+  }
+  return array;
+}
+
+napi_value StatsToJs(Napi::Env env, Engine& engine) {
+  const MetricsSnapshot metrics = engine.Snapshot();
+  const EngineGauges gauges = engine.Gauges();
+  Napi::Object operations = Napi::Object::New(env);
+  operations.Set("get", TotalsToJs(env, metrics.get));
+  operations.Set("getMany", TotalsToJs(env, metrics.get_many));
+  operations.Set("put", TotalsToJs(env, metrics.put));
+  operations.Set("delete", TotalsToJs(env, metrics.del));
+  operations.Set("batch", TotalsToJs(env, metrics.batch));
+  operations.Set("deleteRange", TotalsToJs(env, metrics.delete_range));
+  operations.Set("scan", TotalsToJs(env, metrics.scan));
+
+  Napi::Object latency = Napi::Object::New(env);
+  latency.Set("get", HistogramToJs(env, metrics.get_nanos));
+  latency.Set("getMany", HistogramToJs(env, metrics.get_many_nanos));
+  latency.Set("put", HistogramToJs(env, metrics.put_nanos));
+  latency.Set("batch", HistogramToJs(env, metrics.batch_nanos));
+  latency.Set("scanChunk", HistogramToJs(env, metrics.scan_chunk_nanos));
+  latency.Set("groupWrite", HistogramToJs(env, metrics.group_write_nanos));
+  latency.Set("flush", HistogramToJs(env, metrics.flush_nanos));
+
+  Napi::Object cache = Napi::Object::New(env);
+  SetNumber(cache, "hits", static_cast<double>(metrics.hot_cache_hits));
+  SetNumber(cache, "negativeHits", static_cast<double>(metrics.hot_cache_negative_hits));
+  SetNumber(cache, "misses", static_cast<double>(metrics.hot_cache_misses));
+  SetNumber(cache, "entries", static_cast<double>(gauges.hot_cache_entries));
+
+  Napi::Object writes = Napi::Object::New(env);
+  SetNumber(writes, "commits", static_cast<double>(metrics.commits));
+  SetNumber(writes, "groups", static_cast<double>(metrics.groups));
+  SetNumber(writes, "groupOperations", static_cast<double>(metrics.group_operations));
+  SetNumber(writes, "groupBytes", static_cast<double>(metrics.group_bytes));
+  SetNumber(writes, "inFlightBytes", static_cast<double>(gauges.in_flight_bytes));
+  SetNumber(writes, "backpressureRejections",
+            static_cast<double>(metrics.backpressure_rejections));
+  SetNumber(writes, "stalls", static_cast<double>(metrics.stalls));
+  SetNumber(writes, "stallSeconds", static_cast<double>(metrics.stall_nanos) / 1e9);
+
+  Napi::Object memory = Napi::Object::New(env);
+  SetNumber(memory, "hotCacheBytes", static_cast<double>(gauges.hot_cache_bytes));
+  SetNumber(memory, "hotCacheCapacityBytes",
+            static_cast<double>(gauges.hot_cache_capacity_bytes));
+  SetNumber(memory, "blockCacheBytes", static_cast<double>(gauges.block_cache_bytes));
+  SetNumber(memory, "blockCacheCapacityBytes",
+            static_cast<double>(gauges.block_cache_capacity_bytes));
+  SetNumber(memory, "memtableBytes", static_cast<double>(gauges.memtable_bytes));
+  SetNumber(memory, "tableReaderBytes", static_cast<double>(gauges.table_reader_bytes));
+
+  Napi::Object disk = Napi::Object::New(env);
+  SetNumber(disk, "tableBytes", static_cast<double>(gauges.sst_bytes));
+  SetNumber(disk, "estimatedRecords", static_cast<double>(gauges.estimated_keys));
+  SetNumber(disk, "runningCompactions", static_cast<double>(gauges.running_compactions));
+  SetNumber(disk, "runningFlushes", static_cast<double>(gauges.running_flushes));
+  SetNumber(disk, "pendingCompactionBytes",
+            static_cast<double>(gauges.pending_compaction_bytes));
+
+  Napi::Object stats = Napi::Object::New(env);
+  SetNumber(stats, "shards", gauges.shards);
+  stats.Set("operations", operations);
+  stats.Set("latencySeconds", latency);
+  stats.Set("hotCache", cache);
+  stats.Set("writes", writes);
+  stats.Set("memory", memory);
+  stats.Set("disk", disk);
+  return stats;
+}
+
+}  // namespace thermocline

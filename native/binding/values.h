@@ -1,0 +1,35 @@
+// Conversions between engine types and JavaScript values.
+#pragma once
+
+#include <napi.h>
+
+#include <optional>
+#include <string>
+
+#include "engine/engine.h"
+#include "engine/options.h"
+#include "engine/read/arena.h"
+#include "engine/read/cursor.h"
+#include "engine/read/point_reader.h"
+
+namespace thermocline {
+
+// Bytes of a Uint8Array argument; empty if it is none.
+struct Bytes {
+  const char* data = nullptr;
+  size_t size = 0;
+};
+Bytes BytesOf(napi_env env, napi_value value);
+// A Uint8Array argument as a string; nullopt for undefined.
+std::optional<std::string> OptionalBytes(const Napi::Value& value);
+
+// Reads the option object that lib/options.ts has checked.
+Status ReadOptions(const Napi::Object& object, EngineOptions* options);
+
+// [index as Buffer of uint32 pairs, arena Buffer, arena Buffer, ...]
+napi_value ResultsToJs(napi_env env, ReadBatch* batch);
+// [block Buffer, records, keys offset, index offset, flags]: flags 1 = last, 2 = ASCII keys
+napi_value ChunkToJs(napi_env env, const Chunk& chunk);
+napi_value StatsToJs(Napi::Env env, Engine& engine);
+
+}  // namespace thermocline

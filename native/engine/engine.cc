@@ -1,0 +1,273 @@
+#include "engine/engine.h"
+
+#include <rocksdb/advanced_cache.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include "engine/metrics/rocks_listener.h"
+#include "engine/record/coding.h"
+
+namespace thermocline {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kLockFile = "LOCK";
+constexpr const char* kHotDirectory = "hot";
+constexpr int kTaskThreads = 2;
+
+Status FromErrno(int error, const std::string& doing) {
+  const Code code = error == ENOSPC   ? Code::kNoSpace
+                    : error == EROFS  ? Code::kReadOnly
+                                      : Code::kIo;
+  return {code, doing + " failed: " + std::strerror(error)};
+}
+
+// Decides, before anything is touched, whether `location` is ours, new, or somebody else's.
+Status CheckLocation(const std::string& location, const EngineOptions& options) {
+  std::error_code error;
+  const fs::file_status type = fs::status(location, error);
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return FromErrno(error.value(), "opening " + location);
+  }
+  const std::string hot = (fs::path(location) / kHotDirectory).string();
+  const bool exists = fs::is_directory(type) && HotStore::Exists(hot);
+  if (exists) {
+    if (!options.error_if_exists) return {};
+    return {Code::kInvalidArgument, "a database exists at " + location + " and errorIfExists is set"};
+  }
+  if (fs::exists(type) && !fs::is_directory(type)) {
+    return {Code::kInvalidArgument, location + " is a file, not a folder"};
+  }
+  if (!options.create_if_missing || options.read_only) {
+    return {Code::kNotFound, "there is no database at " + location +
+                                 (options.read_only ? "" : " and createIfMissing is false")};
+  }
+  if (!fs::exists(type)) return {};
+  fs::directory_iterator entries(location, error);
+  if (error) return FromErrno(error.value(), "reading the folder " + location);
+  for (const fs::directory_entry& entry : entries) {
+    const std::string name = entry.path().filename().string();
+    if (name == kLockFile || name == kHotDirectory) continue;
+    return {Code::kInvalidArgument, location + " is not empty and holds no Thermocline database (" +
+                                        name + " is in it): choose an empty folder"};
+  }
+  return {};
+}
+
+rocksdb::Slice AsSlice(const std::string& s) { return {s.data(), s.size()}; }
+
+}  // namespace
+
+Engine::Engine(std::string location, EngineOptions options)
+    : location_(std::move(location)), options_(options), metrics_(std::make_unique<Metrics>()) {}
+
+Engine::~Engine() { Close(); }
+
+Status Engine::Open(const std::string& location, EngineOptions options,
+                    std::shared_ptr<Engine>* out) {
+  Status status = Finish(&options);
+  if (status.ok()) status = CheckLocation(location, options);
+  if (!status.ok()) return status;
+  if (!options.read_only) {
+    std::error_code error;
+    fs::create_directories(location, error);
+    if (error) return FromErrno(error.value(), "creating the folder " + location);
+  }
+  std::shared_ptr<Engine> engine(new Engine(location, options));
+  status = engine->OpenParts();
+  if (!status.ok()) return status;
+  *out = std::move(engine);
+  return {};
+}
+
+Status Engine::OpenParts() {
+  const fs::path root(location_);
+  Status status = lock_.Acquire((root / kLockFile).string(), options_.read_only);
+  if (!status.ok()) return status;
+  shared_ = MakeRocksShared(options_);
+  cache_ = std::make_unique<HotCache>(options_.memory.hot_cache);
+  status = store_.Open((root / kHotDirectory).string(), options_, shared_,
+                       std::make_shared<RocksListener>(metrics_.get()));
+  if (!status.ok()) return status;
+
+  std::string payload;
+  bool found = false;
+  status = store_.GetMeta(meta_key::kClock, &payload, &found);
+  if (!status.ok()) return status;
+  if (found && payload.size() == 8) clock_.RaiseTo(DecodeFixed64(payload.data()));
+
+  read_pool_ = std::make_unique<ThreadPool>("tc-read", options_.threads.read);
+  task_pool_ = std::make_unique<ThreadPool>("tc-task", kTaskThreads);
+  reader_ = std::make_unique<PointReader>(PointReader::Dependencies{
+      .db = store_.db(),
+      .shards = store_.shards(),
+      .cache = cache_.get(),
+      .clock = &clock_,
+      .pool = read_pool_.get(),
+      .metrics = metrics_.get(),
+  });
+  if (options_.read_only) return {};
+
+  Committer::Dependencies dependencies;
+  dependencies.write = [db = store_.db()](rocksdb::WriteBatch* batch) {
+    return db->Write(rocksdb::WriteOptions(), batch);
+  };
+  dependencies.last_key = [this](int shard, std::string* key, bool* present) {
+    return LastKey(shard, key, present);
+  };
+  dependencies.shards = store_.shards();
+  dependencies.cache = cache_.get();
+  dependencies.metrics = metrics_.get();
+  // Every commit takes at least one sequence number of RocksDB, so this never repeats an id.
+  const uint64_t first_commit_id = store_.db()->GetLatestSequenceNumber() + 1;
+  committer_ = std::make_unique<Committer>(std::move(dependencies), options_, first_commit_id);
+  return {};
+}
+
+void Engine::Close() {
+  std::call_once(closed_, [this] {
+    if (committer_) committer_->Stop();
+    if (read_pool_) read_pool_->Shutdown();
+    if (task_pool_) task_pool_->Shutdown();
+    if (store_.db() != nullptr && !options_.read_only) {
+      std::string clock;
+      PutFixed64(&clock, clock_.HighWaterMs());
+      // If this fails the store has failed before, and the callers of its writes know.
+      (void)store_.PutMeta({{meta_key::kClock, clock}}, /*sync=*/false);
+    }
+    reader_.reset();
+    store_.Close();
+    // JavaScript objects may keep the engine's shell for long; its memory and its lock go now.
+    cache_.reset();
+    shared_ = RocksShared();
+    lock_.Release();
+  });
+}
+
+Status Engine::Destroy(const std::string& location) {
+  std::error_code error;
+  if (!fs::exists(location, error)) return {};
+  const fs::path root(location);
+  const fs::path hot = root / kHotDirectory;
+  if (!HotStore::Exists(hot.string())) {
+    return {Code::kInvalidArgument,
+            location + " holds no Thermocline database: nothing was deleted"};
+  }
+  FileLock lock;
+  Status status = lock.Acquire((root / kLockFile).string(), /*shared=*/false);
+  if (!status.ok()) return status;
+  fs::remove_all(hot, error);
+  if (error) return FromErrno(error.value(), "deleting " + hot.string());
+  fs::remove(root / kLockFile, error);
+  if (error) return FromErrno(error.value(), "deleting the lock file");
+  fs::remove(root, error);  // stays if the user keeps files of their own beside it
+  return {};
+}
+
+Status Engine::Submit(std::unique_ptr<Submission> submission) {
+  if (!committer_) return {Code::kReadOnly, "the database is open read-only"};
+  return committer_->Submit(std::move(submission));
+}
+
+std::shared_ptr<const ReadView> Engine::NewView() {
+  return std::make_shared<const ReadView>(store_.db(), store_.shards(), clock_.NowMs());
+}
+
+std::shared_ptr<Cursor> Engine::NewCursor(std::shared_ptr<const ReadView> view,
+                                          CursorOptions options) {
+  return std::make_shared<Cursor>(store_.db(), std::move(view), std::move(options),
+                                  read_pool_.get(), metrics_.get());
+}
+
+Status Engine::Flush() {
+  if (options_.read_only) return {Code::kReadOnly, "the database is open read-only"};
+  return Status::From(store_.db()->Flush(rocksdb::FlushOptions(), store_.shards()->handles),
+                      "flushing");
+}
+
+Status Engine::Compact(const KeyRange& range) {
+  if (options_.read_only) return {Code::kReadOnly, "the database is open read-only"};
+  const rocksdb::Slice start = AsSlice(range.start);
+  const rocksdb::Slice end = AsSlice(range.end);
+  for (rocksdb::ColumnFamilyHandle* shard : store_.shards()->handles) {
+    const rocksdb::Status s =
+        store_.db()->CompactRange(rocksdb::CompactRangeOptions(), shard,
+                                  range.has_start ? &start : nullptr, range.has_end ? &end : nullptr);
+    if (!s.ok()) return Status::From(s, "compacting");
+  }
+  return {};
+}
+
+Status Engine::ApproximateSize(const KeyRange& range, uint64_t* bytes) {
+  *bytes = 0;
+  // RocksDB wants both ends; this end is above every key that is not made of 0xff bytes alone.
+  const std::string end = range.has_end ? range.end : std::string(64, '\xff');
+  const rocksdb::Range rocks_range(AsSlice(range.start), AsSlice(end));
+  rocksdb::SizeApproximationOptions options;
+  options.include_files = true;
+  options.include_memtables = true;
+  for (rocksdb::ColumnFamilyHandle* shard : store_.shards()->handles) {
+    uint64_t size = 0;
+    const rocksdb::Status s =
+        store_.db()->GetApproximateSizes(options, shard, &rocks_range, 1, &size);
+    if (!s.ok()) return Status::From(s, "estimating a size");
+    *bytes += size;
+  }
+  return {};
+}
+
+Status Engine::LastKey(int shard, std::string* key, bool* found) {
+  std::unique_ptr<rocksdb::Iterator> it(store_.db()->NewIterator(
+      rocksdb::ReadOptions(), store_.shards()->handles[static_cast<size_t>(shard)]));
+  it->SeekToLast();
+  *found = it->Valid();
+  if (*found) key->assign(it->key().data(), it->key().size());
+  return Status::From(it->status(), "finding the last key");
+}
+
+EngineGauges Engine::Gauges() {
+  EngineGauges gauges;
+  gauges.shards = store_.shards()->count();
+  gauges.in_flight_bytes = committer_ ? committer_->in_flight_bytes() : 0;
+  const HotCache::Stats cache = cache_->GetStats();
+  gauges.hot_cache_bytes = cache.bytes;
+  gauges.hot_cache_entries = cache.entries;
+  gauges.hot_cache_capacity_bytes = options_.memory.hot_cache;
+  gauges.block_cache_bytes = shared_.block_cache->GetUsage();
+  gauges.block_cache_capacity_bytes = shared_.block_cache->GetCapacity();
+  gauges.memtable_bytes = shared_.write_buffer_manager->memory_usage();
+  for (rocksdb::ColumnFamilyHandle* shard : store_.shards()->handles) {
+    const auto property = [&](const std::string& name) {
+      uint64_t value = 0;
+      store_.db()->GetIntProperty(shard, name, &value);
+      return value;
+    };
+    gauges.table_reader_bytes += property(rocksdb::DB::Properties::kEstimateTableReadersMem);
+    gauges.sst_bytes += property(rocksdb::DB::Properties::kTotalSstFilesSize);
+    gauges.estimated_keys += property(rocksdb::DB::Properties::kEstimateNumKeys);
+    gauges.pending_compaction_bytes +=
+        property(rocksdb::DB::Properties::kEstimatePendingCompactionBytes);
+  }
+  store_.db()->GetIntProperty(rocksdb::DB::Properties::kNumRunningCompactions,
+                              &gauges.running_compactions);
+  store_.db()->GetIntProperty(rocksdb::DB::Properties::kNumRunningFlushes,
+                              &gauges.running_flushes);
+  return gauges;
+}
+
+MetricsSnapshot Engine::Snapshot() {
+  MetricsSnapshot snapshot = metrics_->Snapshot();
+  const HotCache::Stats cache = cache_->GetStats();
+  snapshot.hot_cache_hits += cache.hits;
+  snapshot.hot_cache_negative_hits += cache.negative_hits;
+  snapshot.hot_cache_misses += cache.misses;
+  return snapshot;
+}
+
+}  // namespace thermocline

@@ -1,0 +1,122 @@
+// START HERE. The engine: one open database. It owns every part and hands each its dependencies.
+//
+//   HotStore     RocksDB with one column family per shard         tier/
+//   Committer    the one thread that writes                       commit/
+//   PointReader  single and batched reads                         read/
+//   Cursor       ordered walks over a read view                   read/
+//   HotCache     records in memory in front of the store          cache/
+//   Metrics      counters and latency histograms                  metrics/
+//
+// Thread safety: every method from any thread between Open and Close.
+// Ownership: sessions (session.h) share an Engine through the Registry (registry.h); the last one
+// closes it. REQUIRES for Close: no operation is running and every cursor and view is released,
+// which Session::Close sees to.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "engine/cache/hot_cache.h"
+#include "engine/clock.h"
+#include "engine/commit/committer.h"
+#include "engine/metrics/metrics.h"
+#include "engine/options.h"
+#include "engine/platform/file_lock.h"
+#include "engine/platform/thread_pool.h"
+#include "engine/read/cursor.h"
+#include "engine/read/point_reader.h"
+#include "engine/read/read_view.h"
+#include "engine/status.h"
+#include "engine/tier/hot_store.h"
+
+namespace thermocline {
+
+// A half-open range of keys; either end may be open.
+struct KeyRange {
+  bool has_start = false;
+  bool has_end = false;
+  std::string start;  // inclusive
+  std::string end;    // exclusive
+};
+
+// What stats() shows beside the counters.
+struct EngineGauges {
+  int shards = 0;
+  uint64_t in_flight_bytes = 0;
+  uint64_t hot_cache_bytes = 0;
+  uint64_t hot_cache_entries = 0;
+  uint64_t hot_cache_capacity_bytes = 0;
+  uint64_t block_cache_bytes = 0;
+  uint64_t block_cache_capacity_bytes = 0;
+  uint64_t memtable_bytes = 0;
+  uint64_t table_reader_bytes = 0;
+  uint64_t sst_bytes = 0;
+  uint64_t estimated_keys = 0;
+  uint64_t running_compactions = 0;
+  uint64_t running_flushes = 0;
+  uint64_t pending_compaction_bytes = 0;
+};
+
+class Engine {
+ public:
+  // Opens or creates the database in `location`. ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_LOCKED,
+  // ERR_CORRUPTION, ERR_FORMAT_VERSION, ERR_IO, ERR_NO_SPACE.
+  static Status Open(const std::string& location, EngineOptions options,
+                     std::shared_ptr<Engine>* out);
+  // Deletes the database in `location`: what Thermocline wrote and nothing else.
+  static Status Destroy(const std::string& location);
+
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Applies what was accepted, stops every thread, closes the store. Idempotent.
+  void Close();
+
+  Status Submit(std::unique_ptr<Submission> submission);
+  PointReader& reader() { return *reader_; }
+  std::shared_ptr<const ReadView> NewView();
+  std::shared_ptr<Cursor> NewCursor(std::shared_ptr<const ReadView> view, CursorOptions options);
+
+  // Writes all memtables to tables; returns when they are durable.
+  Status Flush();
+  // Rewrites the range so that deleted and overwritten records give their space back.
+  Status Compact(const KeyRange& range);
+  // Bytes on disk and in memtables that the range takes, roughly.
+  Status ApproximateSize(const KeyRange& range, uint64_t* bytes);
+
+  const EngineOptions& options() const { return options_; }
+  const std::string& location() const { return location_; }
+  HotCache& cache() { return *cache_; }
+  Metrics& metrics() { return *metrics_; }
+  EngineClock& clock() { return clock_; }
+  ThreadPool& read_pool() { return *read_pool_; }
+  // For rare and long work (flush, compact, close): never on the read pool.
+  ThreadPool& task_pool() { return *task_pool_; }
+  EngineGauges Gauges();
+  MetricsSnapshot Snapshot();
+
+ private:
+  Engine(std::string location, EngineOptions options);
+  Status OpenParts();
+  Status LastKey(int shard, std::string* key, bool* found);
+
+  const std::string location_;
+  const EngineOptions options_;
+  FileLock lock_;
+  EngineClock clock_;
+  std::unique_ptr<Metrics> metrics_;
+  RocksShared shared_;
+  std::unique_ptr<HotCache> cache_;
+  HotStore store_;
+  std::unique_ptr<ThreadPool> read_pool_;
+  std::unique_ptr<ThreadPool> task_pool_;
+  std::unique_ptr<PointReader> reader_;
+  std::unique_ptr<Committer> committer_;  // none when read-only
+  std::once_flag closed_;
+};
+
+}  // namespace thermocline

@@ -1,0 +1,48 @@
+#include "engine/options.h"
+
+#include <algorithm>
+#include <thread>
+
+namespace thermocline {
+
+Status ApplyPreset(std::string_view name, EngineOptions* options) {
+  if (name == "balanced") {
+    options->memory = MemoryBudget{};
+  } else if (name == "production") {
+    options->memory = {512 * kMiB, 1 * kGiB, 256 * kMiB};
+  } else if (name == "bulk-load") {
+    options->memory = {0, 64 * kMiB, 512 * kMiB};
+  } else if (name == "low-memory") {
+    options->memory = {4 * kMiB, 8 * kMiB, 8 * kMiB};
+  } else {
+    return {Code::kInvalidArgument,
+            "unknown preset '" + std::string(name) +
+                "'; use balanced, production, bulk-load or low-memory"};
+  }
+  return {};
+}
+
+Status Finish(EngineOptions* options) {
+  const int processors =
+      std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 8);
+  if (options->threads.read == 0) options->threads.read = processors;
+  if (options->threads.background == 0) options->threads.background = std::max(2, processors);
+  if (options->shards < 0 || options->shards > kMaxShards) {
+    return {Code::kInvalidArgument, "shards must be between 1 and 256"};
+  }
+  if (options->threads.read < 1 || options->threads.read > 256) {
+    return {Code::kInvalidArgument, "threads.read must be between 1 and 256"};
+  }
+  if (options->threads.background < 1 || options->threads.background > 256) {
+    return {Code::kInvalidArgument, "threads.background must be between 1 and 256"};
+  }
+  if (options->memory.write_buffer < kMiB) {
+    return {Code::kInvalidArgument, "memory.writeBuffer must be at least 1MB"};
+  }
+  if (options->soft_in_flight_bytes > options->hard_in_flight_bytes) {
+    return {Code::kInvalidArgument, "the soft limit of bytes in flight exceeds the hard one"};
+  }
+  return {};
+}
+
+}  // namespace thermocline

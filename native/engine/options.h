@@ -1,0 +1,66 @@
+// Every option of the engine, with its unit and default.
+//
+// Purpose: one plain struct that the binding fills and the engine reads. Validation of types and
+// names happens in lib/options.ts; Validate() here checks what only the engine can know.
+// Thread safety: a value type, never changed after the engine has opened.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "engine/status.h"
+
+namespace thermocline {
+
+inline constexpr size_t kKiB = 1024;
+inline constexpr size_t kMiB = 1024 * kKiB;
+inline constexpr size_t kGiB = 1024 * kMiB;
+
+// Limits of a record. Keys are routed, hashed and compared on every operation, so they stay small;
+// a value must fit a WriteBatch (4 GiB) together with its group.
+inline constexpr size_t kMaxKeyBytes = 64 * kKiB;
+inline constexpr size_t kMaxValueBytes = 1 * kGiB;
+
+// Upper bounds of what the engine keeps in memory; all in bytes.
+struct MemoryBudget {
+  size_t hot_cache = 64 * kMiB;      // record cache (cache/hot_cache.h); 0 turns it off
+  size_t block_cache = 128 * kMiB;   // RocksDB blocks, indexes and filters of all shards
+  size_t write_buffer = 128 * kMiB;  // memtables of all shards together
+};
+
+struct ThreadOptions {
+  int read = 0;        // point reads and cursors; 0: one per processor, at most 8
+  int background = 0;  // flushes and compactions; 0: one per processor, at most 8
+};
+
+struct EngineOptions {
+  bool create_if_missing = true;
+  bool error_if_exists = false;
+  bool read_only = false;
+  int shards = 0;  // 0: the database's own number, or kDefaultShards for a new one; 1 to 256
+  MemoryBudget memory;
+  ThreadOptions threads;
+
+  // Write path. Bytes are counted as packed by the caller.
+  size_t max_group_bytes = 4 * kMiB;     // one WriteBatch holds about this much; a larger commit goes alone
+  size_t soft_in_flight_bytes = 32 * kMiB;   // above: the caller is told to wait for 'drain'
+  size_t hard_in_flight_bytes = 512 * kMiB;  // above: writes are refused with ERR_BACKPRESSURE
+};
+
+inline constexpr int kDefaultShards = 4;
+inline constexpr int kMaxShards = 256;
+
+// Named starting points; single options override them.
+//   balanced    64 MiB hot cache, 128 MiB block cache, 128 MiB write buffer
+//   production  512 MiB / 1 GiB / 256 MiB: a server with memory of its own
+//   bulk-load   no hot cache / 64 MiB / 512 MiB: fewer, larger flushes
+//   low-memory  4 / 8 / 8 MiB
+// Returns ERR_INVALID_ARGUMENT for an unknown name.
+Status ApplyPreset(std::string_view name, EngineOptions* options);
+
+// Checks ranges and fills the automatic values (threads).
+Status Finish(EngineOptions* options);
+
+}  // namespace thermocline

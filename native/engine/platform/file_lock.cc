@@ -1,0 +1,45 @@
+#include "engine/platform/file_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace thermocline {
+
+void FileLock::Release() {
+  if (fd_ >= 0) close(fd_);
+  fd_ = -1;
+}
+
+Status FileLock::Acquire(const std::string& path, bool shared) {
+  int flags = O_CLOEXEC | (shared ? O_RDONLY : O_RDWR | O_CREAT);
+  fd_ = open(path.c_str(), flags, 0644);
+  if (fd_ < 0) {
+    const int error = errno;
+    std::string message = "cannot open the lock file " + path + ": " + std::strerror(error);
+    if (error == ENOSPC) return {Code::kNoSpace, std::move(message)};
+    return {Code::kIo, std::move(message)};
+  }
+#ifdef F_OFD_SETLK
+  struct flock request = {};
+  request.l_type = static_cast<short>(shared ? F_RDLCK : F_WRLCK);
+  request.l_whence = SEEK_SET;
+  const int result = fcntl(fd_, F_OFD_SETLK, &request);
+#else
+  const int result = flock(fd_, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB);
+#endif
+  if (result == 0) return {};
+  const int error = errno;
+  close(fd_);
+  fd_ = -1;
+  if (error == EAGAIN || error == EACCES || error == EWOULDBLOCK) {
+    return {Code::kLocked, "the database is open elsewhere (" + path +
+                               " is locked): close it there first, or open it read-only in both"};
+  }
+  return {Code::kIo, "cannot lock " + path + ": " + std::strerror(error)};
+}
+
+}  // namespace thermocline

@@ -1,0 +1,141 @@
+// Where results are gathered: blocks of memory that JavaScript later cuts views out of.
+//
+// A value up to kStandaloneBytes goes into a shared arena of at most kArenaBytes, so that a view
+// that is kept for long pins little; a larger one gets a block of its own.
+// Thread safety: ResultArenas may be shared by several writers; an ArenaWriter belongs to one thread.
+// Ownership: blocks come from malloc; whoever takes them (Release) frees them with free().
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace thermocline {
+
+inline constexpr size_t kArenaBytes = 64 * 1024;
+inline constexpr size_t kStandaloneBytes = 16 * 1024;
+
+class Arena {
+ public:
+  Arena() = default;
+  explicit Arena(size_t capacity)
+      : data_(static_cast<char*>(std::malloc(capacity))), capacity_(capacity) {
+    if (data_ == nullptr) throw std::bad_alloc();
+  }
+  ~Arena() { std::free(data_); }
+  Arena(Arena&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(other.size_), capacity_(other.capacity_) {}
+  Arena& operator=(Arena&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
+    return *this;
+  }
+
+  char* data() { return data_; }
+  const char* data() const { return data_; }
+  size_t size() const { return size_; }
+  size_t capacity() const { return capacity_; }
+  void set_size(size_t size) { size_ = size; }
+
+  // Gives back what was reserved and not used, so that a kept view pins only what it shows.
+  void Shrink() {
+    if (size_ * 2 >= capacity_) return;
+    if (void* smaller = std::realloc(data_, size_ == 0 ? 1 : size_)) {
+      data_ = static_cast<char*>(smaller);
+      capacity_ = size_;
+    }
+  }
+  // The caller frees the block with free().
+  char* Release() { return std::exchange(data_, nullptr); }
+
+ private:
+  char* data_ = nullptr;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
+};
+
+// Where one result lies. JavaScript reads these as pairs of uint32.
+struct ResultRef {
+  static constexpr uint32_t kAbsent = 0xffffffffu;  // as a length
+  uint32_t location = 0;                            // arena index << 16 | offset
+  uint32_t length = kAbsent;
+};
+
+class ResultArenas {
+ public:
+  static constexpr size_t kMaxArenas = 1 << 16;
+
+  // An index for an arena that is Put when it is finished.
+  uint32_t Reserve() {
+    std::lock_guard lock(mutex_);
+    arenas_.emplace_back();
+    return static_cast<uint32_t>(arenas_.size() - 1);
+  }
+  void Put(uint32_t index, Arena arena) {
+    std::lock_guard lock(mutex_);
+    arenas_[index] = std::move(arena);
+  }
+  // REQUIRES: no writer is active.
+  std::vector<Arena>& arenas() { return arenas_; }
+
+ private:
+  std::mutex mutex_;
+  std::vector<Arena> arenas_;  // GUARDED_BY(mutex_) while writers are active
+};
+
+class ArenaWriter {
+ public:
+  explicit ArenaWriter(ResultArenas* out) : out_(out) {}
+  ~ArenaWriter() { Finish(); }
+  ArenaWriter(const ArenaWriter&) = delete;
+  ArenaWriter& operator=(const ArenaWriter&) = delete;
+
+  ResultRef Append(std::string_view value) {
+    const uint32_t length = static_cast<uint32_t>(value.size());
+    if (value.size() > kStandaloneBytes) {
+      Arena own(value.size());
+      std::memcpy(own.data(), value.data(), value.size());
+      own.set_size(value.size());
+      const uint32_t index = out_->Reserve();
+      out_->Put(index, std::move(own));
+      return {index << 16, length};
+    }
+    if (value.size() > current_.capacity() - used_ || used_ == kArenaBytes || !open_) Open();
+    const ResultRef ref{index_ << 16 | static_cast<uint32_t>(used_), length};
+    std::memcpy(current_.data() + used_, value.data(), value.size());
+    used_ += value.size();
+    return ref;
+  }
+
+  void Finish() {
+    if (!open_) return;
+    current_.set_size(used_);
+    current_.Shrink();
+    out_->Put(index_, std::move(current_));
+    current_ = Arena();
+    open_ = false;
+  }
+
+ private:
+  void Open() {
+    Finish();
+    current_ = Arena(kArenaBytes);
+    index_ = out_->Reserve();
+    used_ = 0;
+    open_ = true;
+  }
+
+  ResultArenas* out_;
+  Arena current_;
+  size_t used_ = 0;
+  uint32_t index_ = 0;
+  bool open_ = false;
+};
+
+}  // namespace thermocline

@@ -1,0 +1,229 @@
+#include "engine/read/cursor.h"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "engine/platform/time.h"
+#include "engine/read/merge_source.h"
+#include "engine/record/envelope.h"
+
+namespace thermocline {
+
+namespace {
+
+constexpr uint32_t kMaxRecords = 4096;  // per chunk, so that tiny records do not make huge indexes
+
+bool AllAscii(const std::string& bytes) {
+  uint8_t seen = 0;
+  for (const char c : bytes) seen |= static_cast<uint8_t>(c);
+  return seen < 0x80;
+}
+
+}  // namespace
+
+Cursor::Cursor(rocksdb::DB* db, std::shared_ptr<const ReadView> view, CursorOptions options,
+               ThreadPool* pool, Metrics* metrics)
+    : db_(db),
+      options_(std::move(options)),
+      pool_(pool),
+      metrics_(metrics),
+      view_(std::move(view)),
+      left_(options_.limit),
+      lower_(options_.lower),
+      upper_(options_.upper),
+      lower_slice_(lower_),
+      upper_slice_(upper_) {}
+
+Cursor::~Cursor() = default;
+
+bool Cursor::Take(uint32_t wanted, Chunk* chunk, std::function<void()> ready) {
+  std::lock_guard lock(mutex_);
+  if (!chunks_.empty()) {
+    *chunk = std::move(chunks_.front());
+    chunks_.pop_front();
+    // Refill when half is used, so that the producer is woken once for several chunks.
+    if (chunks_.size() <= kReadAhead / 2) ScheduleLocked();
+    return true;
+  }
+  if (closed_ || exhausted_) {
+    *chunk = Chunk{};
+    chunk->last = true;
+    if (closed_) chunk->status = {Code::kClosed, "the iterator is closed"};
+    return true;
+  }
+  next_records_ = std::max(next_records_, std::min(wanted, kMaxRecords));
+  ready_ = std::move(ready);
+  ScheduleLocked();
+  return false;
+}
+
+void Cursor::Seek(std::string target) {
+  std::lock_guard lock(mutex_);
+  if (closed_) return;
+  pass_++;
+  for (const Chunk& chunk : chunks_) left_ += chunk.count;  // made, but never handed out
+  chunks_.clear();
+  exhausted_ = false;
+  next_records_ = 16;
+  target_ = std::make_unique<std::string>(std::move(target));
+}
+
+void Cursor::Close() {
+  std::function<void()> ready;
+  {
+    std::unique_lock lock(mutex_);
+    closed_ = true;
+    chunks_.clear();
+    idle_.wait(lock, [this] { return !producing_; });
+    view_.reset();
+    ready = std::exchange(ready_, nullptr);
+  }
+  heap_.clear();
+  sources_.clear();
+  if (ready) ready();
+}
+
+void Cursor::ScheduleLocked() {
+  if (producing_ || exhausted_ || closed_) return;
+  producing_ = true;
+  pool_->Post([self = shared_from_this()] { self->Produce(); });
+}
+
+void Cursor::Produce() {
+  std::unique_lock lock(mutex_);
+  while (!closed_ && !exhausted_ && chunks_.size() < kReadAhead) {
+    std::unique_ptr<std::string> target = std::move(target_);
+    const uint64_t pass = pass_;
+    const uint32_t records = static_cast<uint32_t>(std::min<uint64_t>(next_records_, left_));
+    lock.unlock();
+
+    const uint64_t began = NowNanos();
+    Chunk chunk;
+    try {
+      if (!opened_ || target) Position(target.get());
+      chunk = Fill(kArenaBytes, records);
+    } catch (const std::exception& error) {
+      chunk = Chunk{};
+      chunk.last = true;
+      chunk.status = {Code::kIo, std::string("a scan failed: ") + error.what()};
+    }
+    metrics_->scan_chunk_nanos.Record(NowNanos() - began);
+
+    lock.lock();
+    if (pass != pass_) continue;  // a seek came in between: this chunk is of the past
+    left_ -= std::min<uint64_t>(left_, chunk.count);
+    if (left_ == 0) chunk.last = true;
+    if (chunk.last) exhausted_ = true;
+    metrics_->scan.Add(chunk.count, chunk.index_offset);
+    next_records_ = std::min(next_records_ * 4, kMaxRecords);
+    chunks_.push_back(std::move(chunk));
+    if (ready_) {
+      auto ready = std::exchange(ready_, nullptr);
+      lock.unlock();
+      ready();
+      lock.lock();
+    }
+  }
+  producing_ = false;
+  idle_.notify_all();
+}
+
+void Cursor::Position(const std::string* target) {
+  if (!opened_) {
+    rocksdb::ReadOptions options;
+    options.snapshot = view_->snapshot();
+    options.fill_cache = options_.fill_cache;
+    options.background_purge_on_iterator_cleanup = true;
+    if (options_.has_lower) options.iterate_lower_bound = &lower_slice_;
+    if (options_.has_upper) options.iterate_upper_bound = &upper_slice_;
+    for (rocksdb::ColumnFamilyHandle* shard : view_->shards()->handles) {
+      std::unique_ptr<rocksdb::Iterator> iterator(db_->NewIterator(options, shard));
+      sources_.push_back(std::make_unique<MergeSource>(std::move(iterator)));
+    }
+    opened_ = true;
+  }
+  heap_.clear();
+  for (const auto& source : sources_) {
+    rocksdb::Iterator* it = source->iterator();
+    if (target == nullptr) {
+      options_.reverse ? it->SeekToLast() : it->SeekToFirst();
+    } else {
+      options_.reverse ? it->SeekForPrev(*target) : it->Seek(*target);
+    }
+    if (source->Refresh()) heap_.push_back(source.get());
+  }
+  std::sort(heap_.begin(), heap_.end(), options_.reverse ? Before<true> : Before<false>);
+}
+
+Chunk Cursor::Fill(size_t byte_budget, uint32_t record_budget) {
+  Chunk chunk;
+  key_bytes_.clear();
+  lengths_.clear();
+  Arena block(byte_budget);
+  size_t used = 0;
+  const bool reverse = options_.reverse;
+  const uint64_t clock = view_->clock_ms();
+  while (!heap_.empty() && chunk.count < record_budget) {
+    MergeSource* const source = heap_[0];
+    const rocksdb::Slice stored = source->value();
+    Envelope envelope;
+    if (!DecodeEnvelope({stored.data(), stored.size()}, &envelope)) {
+      chunk.status = {Code::kCorruption, "a scan met a value whose envelope is damaged"};
+      break;
+    }
+    if (!envelope.is_tombstone() && !IsExpired(envelope, clock)) {
+      const rocksdb::Slice& key = source->key();
+      const size_t key_size = options_.keys ? key.size() : 0;
+      const size_t value_size = options_.values ? envelope.payload.size() : 0;
+      const size_t needed = used + value_size + key_bytes_.size() + key_size + 3 +
+                            (lengths_.size() + 2) * sizeof(uint32_t);
+      if (needed > block.capacity()) {
+        if (chunk.count > 0) break;
+        block = Arena(needed);  // a record larger than a chunk stands alone
+      }
+      if (options_.values) {
+        std::memcpy(block.data() + used, envelope.payload.data(), value_size);
+        used += value_size;
+      }
+      if (options_.keys) key_bytes_.append(key.data(), key_size);
+      lengths_.push_back(static_cast<uint32_t>(key_size));
+      lengths_.push_back(static_cast<uint32_t>(value_size));
+      chunk.count++;
+    }
+    rocksdb::Iterator* const it = source->iterator();
+    reverse ? it->Prev() : it->Next();
+    if (source->Refresh()) {
+      reverse ? SiftDown<true>(heap_) : SiftDown<false>(heap_);
+    } else {
+      if (!it->status().ok()) {
+        chunk.status = Status::From(it->status(), "scanning");
+        break;
+      }
+      heap_[0] = heap_.back();
+      heap_.pop_back();
+      if (!heap_.empty()) reverse ? SiftDown<true>(heap_) : SiftDown<false>(heap_);
+    }
+  }
+  if (heap_.empty()) {
+    // An iterator that failed before its first record looks like one that is empty.
+    for (const auto& source : sources_) {
+      if (chunk.status.ok()) chunk.status = Status::From(source->iterator()->status(), "scanning");
+    }
+  }
+  chunk.last = heap_.empty() || !chunk.status.ok();
+  chunk.keys_offset = static_cast<uint32_t>(used);
+  std::memcpy(block.data() + used, key_bytes_.data(), key_bytes_.size());
+  used += key_bytes_.size();
+  used = (used + 3) & ~size_t{3};
+  chunk.index_offset = static_cast<uint32_t>(used);
+  std::memcpy(block.data() + used, lengths_.data(), lengths_.size() * sizeof(uint32_t));
+  used += lengths_.size() * sizeof(uint32_t);
+  chunk.ascii_keys = AllAscii(key_bytes_);
+  block.set_size(used);
+  block.Shrink();
+  chunk.block = std::move(block);
+  return chunk;
+}
+
+}  // namespace thermocline

@@ -1,0 +1,79 @@
+// One shard's iterator as the merging cursor sees it.
+//
+// The first eight bytes of the key are kept as a number, so that most comparisons of the merge are
+// one instruction. Thread safety: none; owned by a cursor's producing thread.
+#pragma once
+
+#include <rocksdb/iterator.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+namespace thermocline {
+
+class MergeSource {
+ public:
+  explicit MergeSource(std::unique_ptr<rocksdb::Iterator> iterator)
+      : iterator_(std::move(iterator)) {}
+
+  rocksdb::Iterator* iterator() { return iterator_.get(); }
+  const rocksdb::Slice& key() const { return key_; }
+  rocksdb::Slice value() const { return iterator_->value(); }
+
+  // Re-reads the position after the iterator moved. Returns false at its end.
+  bool Refresh() {
+    if (!iterator_->Valid()) return false;
+    key_ = iterator_->key();
+    prefix_ = PrefixOf(key_);
+    return true;
+  }
+
+  int Compare(const MergeSource& other) const {
+    if (prefix_ != other.prefix_) return prefix_ < other.prefix_ ? -1 : 1;
+    return key_.compare(other.key_);
+  }
+
+ private:
+  // Big-endian, padded with zeros: orders like the bytes themselves, except that ties remain.
+  static uint64_t PrefixOf(const rocksdb::Slice& key) {
+    uint64_t prefix = 0;
+    std::memcpy(&prefix, key.data(), std::min<size_t>(key.size(), 8));
+    if constexpr (std::endian::native == std::endian::little) prefix = __builtin_bswap64(prefix);
+    return prefix;
+  }
+
+  std::unique_ptr<rocksdb::Iterator> iterator_;
+  rocksdb::Slice key_;
+  uint64_t prefix_ = 0;
+};
+
+// Whether `a` comes out before `b`.
+template <bool kReverse>
+inline bool Before(const MergeSource* a, const MergeSource* b) {
+  const int order = a->Compare(*b);
+  return kReverse ? order > 0 : order < 0;
+}
+
+// Restores the heap order below the root after the root's key changed. std::pop_heap followed by
+// std::push_heap would sift twice.
+template <bool kReverse>
+inline void SiftDown(std::vector<MergeSource*>& heap) {
+  const size_t size = heap.size();
+  size_t hole = 0;
+  MergeSource* const moved = heap[0];
+  for (;;) {
+    size_t child = 2 * hole + 1;
+    if (child >= size) break;
+    if (child + 1 < size && Before<kReverse>(heap[child + 1], heap[child])) child++;
+    if (!Before<kReverse>(heap[child], moved)) break;
+    heap[hole] = heap[child];
+    hole = child;
+  }
+  heap[hole] = moved;
+}
+
+}  // namespace thermocline

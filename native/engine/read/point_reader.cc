@@ -1,0 +1,210 @@
+#include "engine/read/point_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <exception>
+
+#include "engine/hash.h"
+#include "engine/platform/time.h"
+#include "engine/record/coding.h"
+#include "engine/record/envelope.h"
+
+namespace thermocline {
+
+namespace {
+
+constexpr uint32_t kMinChunk = 32;
+constexpr uint32_t kMaxChunk = 128;
+
+Status CorruptEnvelope(std::string_view key) {
+  return {Code::kCorruption,
+          "a stored value of " + std::to_string(key.size()) +
+              "-byte key has an envelope this version does not know; run a backup check"};
+}
+
+ResultRef Keep(const ReadBatch& batch, std::string_view value, ArenaWriter* writer) {
+  return batch.presence_only ? ResultRef{0, 0} : writer->Append(value);
+}
+
+// What MultiGet works on; one per pool thread, since constructing 128 PinnableSlices costs more
+// than some reads.
+struct Scratch {
+  std::array<rocksdb::Slice, kMaxChunk> keys;
+  std::array<rocksdb::PinnableSlice, kMaxChunk> values;
+  std::array<rocksdb::Status, kMaxChunk> statuses;
+  std::array<HotCache::FillTicket, kMaxChunk> tickets;
+};
+
+Scratch& ThreadScratch() {
+  // Leaked on thread exit by intent of unique_ptr's destructor order: it holds no RocksDB pins
+  // between chunks, so destroying it late is harmless.
+  thread_local std::unique_ptr<Scratch> scratch = std::make_unique<Scratch>();
+  return *scratch;
+}
+
+}  // namespace
+
+Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadView* view,
+                              rocksdb::PinnableSlice* stored, std::string_view* value,
+                              bool* found) {
+  *found = false;
+  const Shards& shards = view ? *view->shards() : *deps_.shards;
+  rocksdb::ReadOptions options;
+  if (view != nullptr) options.snapshot = view->snapshot();
+  const HotCache::FillTicket ticket =
+      view ? HotCache::FillTicket{} : deps_.cache->BeginFill(hash);
+  rocksdb::ColumnFamilyHandle* shard = shards.handles[static_cast<size_t>(shards.IndexOf(key))];
+  const rocksdb::Status s = deps_.db->Get(options, shard, {key.data(), key.size()}, stored);
+  if (s.IsNotFound()) {
+    if (view == nullptr) deps_.cache->FillAbsent(key, hash, ticket);
+    return {};
+  }
+  if (!s.ok()) return Status::From(s, "reading a key");
+  Envelope envelope;
+  if (!DecodeEnvelope({stored->data(), stored->size()}, &envelope)) return CorruptEnvelope(key);
+  const uint64_t now =
+      envelope.expiry_ms == 0 ? 0 : (view ? view->clock_ms() : deps_.clock->NowMs());
+  if (envelope.is_tombstone() || IsExpired(envelope, now)) return {};
+  if (view == nullptr) {
+    deps_.cache->Fill(key, hash, ticket, envelope.payload, envelope.expiry_ms);
+  }
+  *value = envelope.payload;
+  *found = true;
+  return {};
+}
+
+bool PointReader::Start(const std::shared_ptr<ReadBatch>& batch) {
+  batch->began_nanos = NowNanos();
+  batch->results.assign(batch->count, ResultRef{});
+  if (AskCache(batch.get())) return true;
+  Plan(batch.get());
+  const size_t workers =
+      std::min(batch->chunks.size(), static_cast<size_t>(deps_.pool->threads()));
+  for (size_t i = 0; i < workers; i++) {
+    deps_.pool->Post([this, batch] { Work(batch.get()); });
+  }
+  return false;
+}
+
+// Returns true if nothing is left to read.
+bool PointReader::AskCache(ReadBatch* batch) {
+  const char* p = batch->packed.get();
+  const char* const limit = p + batch->packed_size;
+  const bool ask = batch->ask_cache && batch->view == nullptr;
+  ArenaWriter writer(&batch->arenas);
+  for (uint32_t i = 0; i < batch->count; i++) {
+    uint32_t size = 0;
+    p = GetVarint32(p, limit, &size);
+    if (p == nullptr || static_cast<size_t>(limit - p) < size) {
+      batch->status = {Code::kInvalidArgument, "a packed read is malformed"};
+      return true;
+    }
+    const std::string_view key(p, size);
+    p += size;
+    const uint64_t hash = HashKey(key);
+    Cached cached = Cached::kMiss;
+    if (ask) {
+      cached = GetCached(key, hash, [&](std::string_view value) {
+        batch->results[i] = Keep(*batch, value, &writer);
+      });
+    }
+    if (cached == Cached::kMiss) batch->missing.push_back({key, hash, i, 0});
+  }
+  return batch->missing.empty();
+}
+
+void PointReader::Plan(ReadBatch* batch) {
+  const Shards& shards = batch->view ? *batch->view->shards() : *deps_.shards;
+  auto& missing = batch->missing;
+  for (auto& key : missing) key.shard = static_cast<uint16_t>(shards.IndexOf(key.bytes));
+  if (shards.count() > 1) {
+    std::stable_sort(missing.begin(), missing.end(),
+                     [](const auto& a, const auto& b) { return a.shard < b.shard; });
+  }
+  const uint32_t total = static_cast<uint32_t>(missing.size());
+  const uint32_t threads = static_cast<uint32_t>(deps_.pool->threads());
+  const uint32_t chunk = std::clamp(total / (2 * threads), kMinChunk, kMaxChunk);
+  uint32_t begin = 0;
+  for (uint32_t i = 1; i <= total; i++) {
+    if (i == total || missing[i].shard != missing[begin].shard || i - begin == chunk) {
+      batch->chunks.emplace_back(begin, i);
+      begin = i;
+    }
+  }
+  batch->chunks_left.store(batch->chunks.size(), std::memory_order_relaxed);
+}
+
+void PointReader::Work(ReadBatch* batch) {
+  size_t finished = 0;
+  {
+    ArenaWriter writer(&batch->arenas);
+    for (;;) {
+      const size_t next = batch->next_chunk.fetch_add(1, std::memory_order_relaxed);
+      if (next >= batch->chunks.size()) break;
+      try {
+        ReadChunk(batch, batch->chunks[next].first, batch->chunks[next].second, &writer);
+      } catch (const std::exception& error) {
+        std::lock_guard lock(batch->status_mutex);
+        batch->status = {Code::kIo, std::string("a read failed: ") + error.what()};
+      }
+      finished++;
+    }
+  }
+  if (finished == 0) return;
+  // acq_rel: the last worker sees what all others wrote.
+  if (batch->chunks_left.fetch_sub(finished, std::memory_order_acq_rel) == finished) {
+    deps_.metrics->get_many_nanos.Record(NowNanos() - batch->began_nanos);
+    batch->done();
+  }
+}
+
+void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, ArenaWriter* writer) {
+  const ReadView* view = batch->view.get();
+  const Shards& shards = view ? *view->shards() : *deps_.shards;
+  rocksdb::ReadOptions options;
+  if (view != nullptr) options.snapshot = view->snapshot();
+  const auto* keys = batch->missing.data() + begin;
+  const size_t count = end - begin;
+  rocksdb::ColumnFamilyHandle* shard = shards.handles[keys[0].shard];
+  Scratch& scratch = ThreadScratch();
+  for (size_t i = 0; i < count; i++) {
+    scratch.keys[i] = {keys[i].bytes.data(), keys[i].bytes.size()};
+    if (view == nullptr) scratch.tickets[i] = deps_.cache->BeginFill(keys[i].hash);
+  }
+  if (count == 1) {
+    scratch.statuses[0] = deps_.db->Get(options, shard, scratch.keys[0], &scratch.values[0]);
+  } else {
+    deps_.db->MultiGet(options, shard, count, scratch.keys.data(), scratch.values.data(),
+                       scratch.statuses.data());
+  }
+  for (size_t i = 0; i < count; i++) {
+    const rocksdb::Status& s = scratch.statuses[i];
+    const auto& key = keys[i];
+    if (s.ok()) {
+      Envelope envelope;
+      const rocksdb::PinnableSlice& stored = scratch.values[i];
+      if (!DecodeEnvelope({stored.data(), stored.size()}, &envelope)) {
+        std::lock_guard lock(batch->status_mutex);
+        batch->status = CorruptEnvelope(key.bytes);
+      } else {
+        const uint64_t now =
+            envelope.expiry_ms == 0 ? 0 : (view ? view->clock_ms() : deps_.clock->NowMs());
+        if (!envelope.is_tombstone() && !IsExpired(envelope, now)) {
+          batch->results[key.index] = Keep(*batch, envelope.payload, writer);
+          if (view == nullptr) {
+            deps_.cache->Fill(key.bytes, key.hash, scratch.tickets[i], envelope.payload,
+                              envelope.expiry_ms);
+          }
+        }
+      }
+    } else if (s.IsNotFound()) {
+      if (view == nullptr) deps_.cache->FillAbsent(key.bytes, key.hash, scratch.tickets[i]);
+    } else {
+      std::lock_guard lock(batch->status_mutex);
+      batch->status = Status::From(s, "reading keys");
+    }
+    scratch.values[i].Reset();
+  }
+}
+
+}  // namespace thermocline

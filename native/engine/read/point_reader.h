@@ -1,0 +1,117 @@
+// Point reads: one key at once on the caller's thread, or many through the read pool.
+//
+// Steps of a batch: the caller's thread asks the hot cache for every key; what is missing is
+// grouped by shard and cut into chunks of 32 to 128 keys; as many pool threads as there are chunks
+// take them one after another, each chunk one RocksDB MultiGet; the last to finish reports.
+//
+// Invariants:
+//   - A value enters the hot cache only under a ticket taken before the store was read (I9).
+//   - Reads on a view neither ask nor fill the hot cache.
+//   - An expired record reads as missing at the view's clock, or now (I7).
+//
+// Thread safety: all methods from any thread. A ReadBatch belongs to its caller until Start and
+// again once done() has been called.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+#include "engine/cache/hot_cache.h"
+#include "engine/clock.h"
+#include "engine/metrics/metrics.h"
+#include "engine/platform/thread_pool.h"
+#include "engine/read/arena.h"
+#include "engine/read/read_view.h"
+#include "engine/shard/shards.h"
+
+namespace thermocline {
+
+struct ReadBatch {
+  // Input: keys packed as varint length, bytes.
+  std::unique_ptr<char[]> packed;
+  size_t packed_size = 0;
+  uint32_t count = 0;
+  std::shared_ptr<const ReadView> view;  // null: the present
+  bool ask_cache = true;       // false: the caller has just asked it for every key
+  bool presence_only = false;  // results say whether a key exists; no value is copied
+  std::function<void()> done;            // only if Start returned false; must not block or throw
+
+  // Output: one reference per key, in order.
+  std::vector<ResultRef> results;
+  ResultArenas arenas;
+  Status status;
+
+ private:
+  friend class PointReader;
+  struct Key {
+    std::string_view bytes;
+    uint64_t hash;
+    uint32_t index;
+    uint16_t shard;
+  };
+  std::vector<Key> missing;  // ordered by shard once planned
+  std::vector<std::pair<uint32_t, uint32_t>> chunks;
+  std::atomic<size_t> next_chunk{0};
+  std::atomic<size_t> chunks_left{0};
+  std::mutex status_mutex;
+  uint64_t began_nanos = 0;
+};
+
+class PointReader {
+ public:
+  struct Dependencies {
+    rocksdb::DB* db = nullptr;
+    std::shared_ptr<const Shards> shards;
+    HotCache* cache = nullptr;
+    EngineClock* clock = nullptr;
+    ThreadPool* pool = nullptr;
+    Metrics* metrics = nullptr;
+  };
+
+  explicit PointReader(Dependencies dependencies) : deps_(std::move(dependencies)) {}
+
+  enum class Cached { kMiss, kValue, kAbsent };
+
+  // Asks the hot cache alone. fn(std::string_view) sees the value under the cache's lock.
+  template <class Fn>
+  Cached GetCached(std::string_view key, uint64_t hash, Fn&& fn) {
+    const HotCache::Found found = deps_.cache->Get(
+        key, hash, [this] { return deps_.clock->NowMs(); },
+        [&](std::string_view value, uint64_t) { fn(value); });
+    if (found == HotCache::Found::kValue) return Cached::kValue;
+    return found == HotCache::Found::kAbsent ? Cached::kAbsent : Cached::kMiss;
+  }
+
+  // Reads the stores on the calling thread and fills the hot cache (without a view).
+  // *found says whether fn(std::string_view) was called.
+  template <class Fn>
+  Status Get(std::string_view key, uint64_t hash, const ReadView* view, bool* found, Fn&& fn) {
+    rocksdb::PinnableSlice stored;
+    std::string_view value;
+    Status status = GetStored(key, hash, view, &stored, &value, found);
+    if (status.ok() && *found) fn(value);
+    return status;
+  }
+
+  // Returns true if everything was answered at once (done() is not called), false if the read pool
+  // goes on and will call done().
+  bool Start(const std::shared_ptr<ReadBatch>& batch);
+
+ private:
+  Status GetStored(std::string_view key, uint64_t hash, const ReadView* view,
+                   rocksdb::PinnableSlice* stored, std::string_view* value, bool* found);
+  bool AskCache(ReadBatch* batch);
+  void Plan(ReadBatch* batch);
+  void Work(ReadBatch* batch);
+  void ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, ArenaWriter* writer);
+
+  const Dependencies deps_;
+};
+
+}  // namespace thermocline

@@ -1,0 +1,94 @@
+#include "engine/registry.h"
+
+#include <filesystem>
+
+namespace thermocline {
+
+namespace {
+
+std::string Canonical(const std::string& location) {
+  std::error_code error;
+  const std::filesystem::path path =
+      std::filesystem::weakly_canonical(std::filesystem::absolute(location, error), error);
+  return error ? location : path.string();
+}
+
+}  // namespace
+
+Registry& Registry::Get() {
+  static Registry* const registry = new Registry();
+  return *registry;
+}
+
+Registry::Entry& Registry::Occupy(std::unique_lock<std::mutex>& lock, const std::string& path) {
+  Entry* entry = &entries_[path];
+  while (entry->busy) {
+    changed_.wait(lock);
+    entry = &entries_[path];  // may have been erased while we waited
+  }
+  entry->busy = true;
+  return *entry;
+}
+
+void Registry::Vacate(const std::string& path) {
+  const auto entry = entries_.find(path);
+  entry->second.busy = false;
+  if (entry->second.holders == 0) entries_.erase(entry);
+  changed_.notify_all();
+}
+
+Status Registry::Acquire(const std::string& location, const EngineOptions& options,
+                         std::shared_ptr<Engine>* out) {
+  const std::string path = Canonical(location);
+  std::unique_lock lock(mutex_);
+  Entry& entry = Occupy(lock, path);
+  Status status;
+  if (entry.engine == nullptr) {
+    lock.unlock();  // entries_ is a map: `entry` stays where it is while it is busy
+    std::shared_ptr<Engine> engine;
+    status = Engine::Open(path, options, &engine);
+    lock.lock();
+    entry.engine = std::move(engine);
+  } else if (options.error_if_exists) {
+    status = {Code::kInvalidArgument, "a database exists at " + path + " and errorIfExists is set"};
+  } else if (entry.engine->options().read_only && !options.read_only) {
+    status = {Code::kLocked, "the database is open read-only in this program: close it there first"};
+  }
+  if (status.ok()) {
+    entry.holders++;
+    *out = entry.engine;
+  }
+  Vacate(path);
+  return status;
+}
+
+void Registry::Release(const std::shared_ptr<Engine>& engine) {
+  const std::string path = engine->location();
+  std::unique_lock lock(mutex_);
+  Entry& entry = Occupy(lock, path);
+  if (--entry.holders == 0) {
+    lock.unlock();
+    engine->Close();
+    lock.lock();
+    entry.engine.reset();
+  }
+  Vacate(path);
+}
+
+Status Registry::Destroy(const std::string& location) {
+  const std::string path = Canonical(location);
+  std::unique_lock lock(mutex_);
+  Entry& entry = Occupy(lock, path);
+  Status status;
+  if (entry.engine != nullptr) {
+    status = {Code::kLocked, "the database is open in this program: close it first"};
+  } else {
+    lock.unlock();
+    status = Engine::Destroy(path);
+    lock.lock();
+  }
+  Vacate(path);
+  return status;
+}
+
+}  // namespace thermocline

@@ -1,0 +1,109 @@
+#include "engine/rocks_options.h"
+
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace thermocline {
+
+namespace {
+
+rocksdb::BlockBasedTableOptions HotTableOptions(const RocksShared& shared) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = shared.block_cache;
+  table.block_size = 4 * kKiB;
+  table.format_version = 6;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
+  // A hash index inside each block saves most of the binary search of a point read.
+  table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
+  table.data_block_hash_table_util_ratio = 0.75;
+  // Indexes and filters count against the budget instead of growing beside it.
+  table.cache_index_and_filter_blocks = true;
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.optimize_filters_for_memory = true;
+  return table;
+}
+
+}  // namespace
+
+RocksShared MakeRocksShared(const EngineOptions& options) {
+  RocksShared shared;
+  const size_t block_cache = std::max<size_t>(options.memory.block_cache, 1 * kMiB);
+  shared.block_cache = rocksdb::HyperClockCacheOptions(block_cache, 0).MakeSharedCache();
+  shared.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(
+      options.memory.write_buffer, nullptr, /*allow_stall=*/false);
+  return shared;
+}
+
+rocksdb::DBOptions HotDbOptions(const EngineOptions& options, const RocksShared& shared) {
+  rocksdb::DBOptions db;
+  db.create_missing_column_families = true;
+  db.write_buffer_manager = shared.write_buffer_manager;
+  db.max_background_jobs = options.threads.background;
+  db.max_subcompactions = 1;
+  // One thread writes (commit/committer.h), so the concurrent memtable only costs atomics.
+  db.allow_concurrent_memtable_write = false;
+  db.enable_pipelined_write = false;
+  db.unordered_write = false;
+  db.two_write_queues = false;
+  db.manual_wal_flush = false;
+  db.recycle_log_file_num = 0;
+  // Damage inside a log is an error; only a record torn by a crash at a log's end is not, since
+  // it was never acknowledged. Point-in-time recovery would drop acknowledged writes in silence.
+  db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  db.max_total_wal_size = std::max<uint64_t>(64 * kMiB, 4 * options.memory.write_buffer);
+  db.bytes_per_sync = 1 * kMiB;
+  db.wal_bytes_per_sync = 0;  // the WAL is synced by the fsync stage alone
+  db.max_open_files = -1;
+  db.max_file_opening_threads = 4;
+  db.keep_log_file_num = 4;
+  db.max_log_file_size = 4 * kMiB;
+  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  db.stats_dump_period_sec = 0;
+  db.stats_persist_period_sec = 0;
+  // Opening must not read every file's properties: a large database opens as fast as a small one.
+  db.skip_stats_update_on_db_open = true;
+  return db;
+}
+
+rocksdb::ColumnFamilyOptions HotShardOptions(const EngineOptions& options,
+                                             const RocksShared& shared, int shards) {
+  rocksdb::ColumnFamilyOptions cf;
+  cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(HotTableOptions(shared)));
+  // Half of the budget fills while the other half is being flushed; the manager has the last word.
+  const size_t memtable = options.memory.write_buffer / 2 / std::max(1, shards);
+  cf.write_buffer_size = std::clamp<size_t>(memtable, 1 * kMiB, 256 * kMiB);
+  cf.max_write_buffer_number = 4;
+  cf.min_write_buffer_number_to_merge = 1;
+  cf.memtable_prefix_bloom_size_ratio = 0.02;
+  cf.memtable_whole_key_filtering = true;
+  cf.compaction_style = rocksdb::kCompactionStyleLevel;
+  cf.level_compaction_dynamic_level_bytes = true;
+  cf.level0_file_num_compaction_trigger = 4;
+  cf.level0_slowdown_writes_trigger = 20;
+  cf.level0_stop_writes_trigger = 36;
+  cf.target_file_size_base = 64 * kMiB;
+  cf.max_bytes_for_level_base =
+      std::max<uint64_t>(64 * kMiB, static_cast<uint64_t>(4 * cf.write_buffer_size));
+  // The first levels are rewritten soon, so compressing them is lost work.
+  cf.compression_per_level = {rocksdb::kNoCompression,  rocksdb::kNoCompression,
+                              rocksdb::kLZ4Compression, rocksdb::kLZ4Compression,
+                              rocksdb::kLZ4Compression, rocksdb::kLZ4Compression,
+                              rocksdb::kLZ4Compression};
+  cf.bottommost_compression = rocksdb::kDisableCompressionOption;
+  cf.force_consistency_checks = true;
+  return cf;
+}
+
+rocksdb::ColumnFamilyOptions MetaOptions(const RocksShared& shared) {
+  rocksdb::ColumnFamilyOptions cf;
+  cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(HotTableOptions(shared)));
+  cf.write_buffer_size = 1 * kMiB;
+  cf.compression = rocksdb::kNoCompression;
+  return cf;
+}
+
+}  // namespace thermocline

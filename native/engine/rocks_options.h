@@ -1,0 +1,36 @@
+// The RocksDB options of the hot store, in one place.
+//
+// Purpose: every choice DESIGN sections 1, 4 and 5 make about RocksDB's tuning, with its reason.
+// The plain C++ benchmark driver uses the same function, so that its figures are our limit.
+// Ownership: caches and the write buffer manager are shared by all column families of a store.
+#pragma once
+
+#include <rocksdb/cache.h>
+#include <rocksdb/options.h>
+#include <rocksdb/statistics.h>
+#include <rocksdb/write_buffer_manager.h>
+
+#include <memory>
+
+#include "engine/options.h"
+
+namespace thermocline {
+
+// What one process shares between the stores of a database.
+struct RocksShared {
+  std::shared_ptr<rocksdb::Cache> block_cache;
+  std::shared_ptr<rocksdb::WriteBufferManager> write_buffer_manager;
+};
+
+RocksShared MakeRocksShared(const EngineOptions& options);
+
+rocksdb::DBOptions HotDbOptions(const EngineOptions& options, const RocksShared& shared);
+
+// `shards`: how many column families share the write buffer.
+rocksdb::ColumnFamilyOptions HotShardOptions(const EngineOptions& options,
+                                             const RocksShared& shared, int shards);
+
+// The meta column family: a few small records.
+rocksdb::ColumnFamilyOptions MetaOptions(const RocksShared& shared);
+
+}  // namespace thermocline

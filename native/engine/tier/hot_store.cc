@@ -1,0 +1,257 @@
+#include "engine/tier/hot_store.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "engine/record/coding.h"
+#include "engine/record/commit_header.h"
+
+namespace thermocline {
+
+namespace {
+
+Status Foreign(const std::string& directory, const std::string& why) {
+  return {Code::kInvalidArgument,
+          directory + " holds a RocksDB database that Thermocline did not create (" + why +
+              "): choose another folder"};
+}
+
+}  // namespace
+
+bool HotStore::Exists(const std::string& directory) {
+  std::error_code ignored;
+  return std::filesystem::exists(std::filesystem::path(directory) / "CURRENT", ignored);
+}
+
+Status HotStore::Open(const std::string& directory, const EngineOptions& options,
+                      const RocksShared& shared,
+                      std::shared_ptr<rocksdb::EventListener> listener) {
+  options_ = options;
+  shared_ = shared;
+  db_options_ = HotDbOptions(options, shared);
+  if (listener) db_options_.listeners.push_back(std::move(listener));
+
+  const bool exists = Exists(directory);
+  std::vector<std::string> families;
+  if (exists) {
+    const rocksdb::Status s =
+        rocksdb::DB::ListColumnFamilies(db_options_, directory, &families);
+    if (!s.ok()) return Status::From(s, "opening the hot store");
+  } else {
+    families = {rocksdb::kDefaultColumnFamilyName};
+  }
+  bool has_meta = false;
+  int shard_families = 0;
+  for (const std::string& name : families) {
+    uint32_t id;
+    uint32_t generation;
+    if (name == kMetaColumnFamily) {
+      has_meta = true;
+    } else if (ParseShardColumnFamilyName(name, &id, &generation)) {
+      shard_families++;
+    } else if (name != rocksdb::kDefaultColumnFamilyName) {
+      return Foreign(directory, "it has a column family '" + name + "'");
+    }
+  }
+  if (!has_meta) {
+    if (shard_families > 0) {
+      return {Code::kCorruption, directory + " has shards but no meta column family"};
+    }
+    families.emplace_back(kMetaColumnFamily);
+  }
+
+  Status status = OpenRocks(directory, families);
+  if (!status.ok()) return status;
+  meta_ = FindHandle(std::string(kMetaColumnFamily));
+  if (!has_meta) {
+    // A store of ours whose creation was cut short is empty; anything else is not ours.
+    std::unique_ptr<rocksdb::Iterator> any(db_->NewIterator(rocksdb::ReadOptions()));
+    any->SeekToFirst();
+    if (any->Valid()) return Foreign(directory, "it has records and no meta column family");
+  }
+  bool created = false;
+  std::string payload;
+  status = GetMeta(meta_key::kFormat, &payload, &created);
+  if (!status.ok()) return status;
+  if (!created) {
+    if (options_.read_only) {
+      return {Code::kReadOnly, "the database was never completely created: open it for writing"};
+    }
+    status = CreateMeta();
+  } else {
+    status = LoadMeta();
+  }
+  if (!status.ok()) return status;
+  return OpenShards();
+}
+
+Status HotStore::OpenRocks(const std::string& directory, const std::vector<std::string>& families) {
+  const int shards = std::max(1, static_cast<int>(families.size()) - 2);
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (const std::string& name : families) {
+    uint32_t id;
+    uint32_t generation;
+    const bool is_shard = ParseShardColumnFamilyName(name, &id, &generation);
+    descriptors.emplace_back(name, is_shard ? HotShardOptions(options_, shared_, shards)
+                                            : MetaOptions(shared_));
+  }
+  db_options_.create_if_missing = !options_.read_only;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status s =
+      options_.read_only
+          ? rocksdb::DB::OpenForReadOnly(db_options_, directory, descriptors, &handles_, &db)
+          : rocksdb::DB::Open(db_options_, directory, descriptors, &handles_, &db);
+  db_.reset(db);
+  return Status::From(s, "opening the hot store");
+}
+
+Status HotStore::CreateMeta() {
+  const int shards = options_.shards == 0 ? kDefaultShards : options_.shards;
+  table_ = ShardTable::Equal(shards);
+  state_ = CreationState::kCreating;
+  identity_ = {NewUuid(), 0};
+  std::string format;
+  PutFixed32(&format, kFormatVersion);
+  return PutMeta({{meta_key::kFormat, format},
+                  {meta_key::kState, std::string(1, static_cast<char>(state_))},
+                  {meta_key::kShards, table_.Encode()},
+                  {meta_key::kHotTier, EncodeTierIdentity(identity_)}},
+                 /*sync=*/true);
+}
+
+Status HotStore::LoadMeta() {
+  Status status = CheckFormat();
+  std::string payload;
+  bool found = false;
+  if (status.ok()) status = GetMeta(meta_key::kState, &payload, &found);
+  if (status.ok() && (!found || payload.size() != 1 ||
+                      static_cast<uint8_t>(payload[0]) > uint8_t(CreationState::kReady))) {
+    status = {Code::kCorruption, "the database's state record is missing or unknown"};
+  }
+  if (status.ok()) {
+    state_ = static_cast<CreationState>(payload[0]);
+    status = GetMeta(meta_key::kShards, &payload, &found);
+  }
+  if (status.ok()) {
+    status = found ? ShardTable::Decode(payload, &table_)
+                   : Status{Code::kCorruption, "the database's shard table is missing"};
+  }
+  if (status.ok()) status = GetMeta(meta_key::kHotTier, &payload, &found);
+  if (status.ok()) {
+    status = found ? DecodeTierIdentity(payload, &identity_)
+                   : Status{Code::kCorruption, "the hot tier's identity record is missing"};
+  }
+  return status;
+}
+
+Status HotStore::CheckFormat() const {
+  std::string payload;
+  bool found = false;
+  Status status = GetMeta(meta_key::kFormat, &payload, &found);
+  if (!status.ok()) return status;
+  if (!found || payload.size() != 4) {
+    return {Code::kCorruption, "the database's format record is damaged"};
+  }
+  const uint32_t version = DecodeFixed32(payload.data());
+  if (version > kFormatVersion) {
+    return {Code::kFormatVersion, "the database has format version " + std::to_string(version) +
+                                      ", this version of thermocline reads up to " +
+                                      std::to_string(kFormatVersion) + ": update thermocline"};
+  }
+  return {};
+}
+
+Status HotStore::OpenShards() {
+  auto shards = std::make_shared<Shards>();
+  shards->table = table_;
+  for (const ShardInfo& info : table_.shards()) {
+    const std::string name = ShardColumnFamilyName(info.id, info.generation);
+    rocksdb::ColumnFamilyHandle* handle = FindHandle(name);
+    if (handle == nullptr) {
+      if (state_ == CreationState::kReady) {
+        return {Code::kCorruption, "the column family " + name +
+                                       " is missing: restore the database from a backup"};
+      }
+      if (options_.read_only) {
+        return {Code::kReadOnly, "the database was never completely created: open it for writing"};
+      }
+      const rocksdb::Status s = db_->CreateColumnFamily(
+          HotShardOptions(options_, shared_, table_.size()), name, &handle);
+      if (!s.ok()) return Status::From(s, "creating a shard");
+      handles_.push_back(handle);
+    }
+    shards->handles.push_back(handle);
+  }
+  if (!options_.read_only) {
+    for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+      uint32_t id;
+      uint32_t generation;
+      const bool is_shard = ParseShardColumnFamilyName(handle->GetName(), &id, &generation);
+      const auto& named = shards->handles;
+      if (!is_shard || std::find(named.begin(), named.end(), handle) != named.end()) continue;
+      const rocksdb::Status s = db_->DropColumnFamily(handle);
+      if (!s.ok()) return Status::From(s, "dropping an unused shard generation");
+    }
+    if (state_ == CreationState::kCreating) {
+      state_ = CreationState::kReady;
+      Status status =
+          PutMeta({{meta_key::kState, std::string(1, static_cast<char>(state_))}}, /*sync=*/true);
+      if (!status.ok()) return status;
+    }
+  }
+  shards_ = std::move(shards);
+  return {};
+}
+
+void HotStore::Close() {
+  shards_.reset();
+  if (!db_) return;
+  for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+    db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+  }
+  handles_.clear();
+  meta_ = nullptr;
+  db_->Close().PermitUncheckedError();
+  db_.reset();
+}
+
+Status HotStore::GetMeta(std::string_view key, std::string* payload, bool* found) const {
+  std::string sealed;
+  const rocksdb::Status s =
+      db_->Get(rocksdb::ReadOptions(), meta_, rocksdb::Slice(key.data(), key.size()), &sealed);
+  *found = s.ok();
+  if (s.IsNotFound()) return {};
+  if (!s.ok()) return Status::From(s, "reading the database's own records");
+  std::string_view body;
+  Status status = OpenMeta(key, sealed, &body);
+  if (status.ok()) payload->assign(body);
+  return status;
+}
+
+Status HotStore::PutMeta(const std::vector<std::pair<std::string_view, std::string>>& records,
+                         bool sync) {
+  const CommitHeader header{.origin = CommitOrigin::kInternal,
+                            .kind = CommitKind::kAtomic,
+                            .first_commit_id = 0,
+                            .operation_count = static_cast<uint32_t>(records.size())};
+  rocksdb::WriteBatch batch;
+  const EncodedCommitHeader encoded = EncodeCommitHeader(header);
+  rocksdb::Status s = batch.PutLogData({encoded.bytes, encoded.size});
+  for (const auto& [key, payload] : records) {
+    if (!s.ok()) break;
+    s = batch.Put(meta_, rocksdb::Slice(key.data(), key.size()), SealMeta(key, payload));
+  }
+  rocksdb::WriteOptions write;
+  write.sync = sync;
+  if (s.ok()) s = db_->Write(write, &batch);
+  return Status::From(s, "writing the database's own records");
+}
+
+rocksdb::ColumnFamilyHandle* HotStore::FindHandle(const std::string& name) const {
+  for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+    if (handle->GetName() == name) return handle;
+  }
+  return nullptr;
+}
+
+}  // namespace thermocline

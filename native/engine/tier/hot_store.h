@@ -1,0 +1,74 @@
+// The hot store: the RocksDB instance that every write goes to first.
+//
+// Purpose: opening and creating it safely. Creation is a sequence of steps that a crash may cut:
+//   1. RocksDB with the meta column family alone
+//   2. meta: format version, state "creating", shard table, tier identity, in one synced write
+//   3. the shard column families
+//   4. meta: state "ready", synced
+// Opening a store in state "creating" finishes steps 3 and 4. In state "ready" a missing shard
+// column family is corruption, and one that the table does not name is a generation that never
+// took effect: it is dropped.
+//
+// Thread safety: Open and Close by one thread; db(), meta() and shards() are constant in between.
+// Ownership: owns the database and its column family handles.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/options.h"
+#include "engine/rocks_options.h"
+#include "engine/shard/shards.h"
+#include "engine/status.h"
+#include "engine/tier/meta.h"
+
+namespace thermocline {
+
+class HotStore {
+ public:
+  HotStore() = default;
+  ~HotStore() { Close(); }
+  HotStore(const HotStore&) = delete;
+  HotStore& operator=(const HotStore&) = delete;
+
+  // Whether `directory` holds a hot store (complete or begun).
+  static bool Exists(const std::string& directory);
+
+  Status Open(const std::string& directory, const EngineOptions& options,
+              const RocksShared& shared,
+              std::shared_ptr<rocksdb::EventListener> listener);
+  void Close();
+
+  rocksdb::DB* db() const { return db_.get(); }
+  const std::shared_ptr<const Shards>& shards() const { return shards_; }
+  const TierIdentity& identity() const { return identity_; }
+
+  // Reads a meta record. found = false: there is none.
+  Status GetMeta(std::string_view key, std::string* payload, bool* found) const;
+  // Writes meta records as one internal commit. REQUIRES: not read-only.
+  Status PutMeta(const std::vector<std::pair<std::string_view, std::string>>& records, bool sync);
+
+ private:
+  Status OpenRocks(const std::string& directory, const std::vector<std::string>& families);
+  Status CreateMeta();
+  Status LoadMeta();
+  Status OpenShards();
+  Status CheckFormat() const;
+  rocksdb::ColumnFamilyHandle* FindHandle(const std::string& name) const;
+
+  EngineOptions options_;
+  RocksShared shared_;
+  rocksdb::DBOptions db_options_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // all of them, destroyed by Close
+  rocksdb::ColumnFamilyHandle* meta_ = nullptr;
+  ShardTable table_;
+  CreationState state_ = CreationState::kCreating;
+  TierIdentity identity_;
+  std::shared_ptr<const Shards> shards_;
+};
+
+}  // namespace thermocline

@@ -1,0 +1,51 @@
+// The records of the meta column family of the hot store (docs/on-disk-format.md).
+//
+// Every record is its payload followed by a CRC-32C of key and payload, so that damage is told from
+// a newer format. Thread safety: pure functions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "engine/status.h"
+
+namespace thermocline {
+
+inline constexpr std::string_view kMetaColumnFamily = "meta";
+
+// What this code writes, and the newest it reads.
+inline constexpr uint32_t kFormatVersion = 1;
+
+namespace meta_key {
+inline constexpr std::string_view kFormat = "format";    // fixed32 format version
+inline constexpr std::string_view kState = "state";      // u8: see CreationState
+inline constexpr std::string_view kShards = "shards";    // ShardTable::Encode
+inline constexpr std::string_view kClock = "clock";      // fixed64 high-water mark, Unix ms
+inline constexpr std::string_view kHotTier = "tier/hot"; // TierIdentity
+}  // namespace meta_key
+
+// A database is created in steps; a crash between them must be told from damage.
+enum class CreationState : uint8_t {
+  kCreating = 0,  // the shard column families may not all exist yet, and hold nothing
+  kReady = 1,
+};
+
+// Which directory a tier is, and how far its migration has come. A directory whose identity does
+// not match what the meta column family says is foreign or old, and is refused.
+struct TierIdentity {
+  std::string uuid;        // 16 random bytes
+  uint64_t last_step = 0;  // of the migrator
+};
+
+std::string SealMeta(std::string_view key, std::string_view payload);
+// ERR_CORRUPTION if the checksum does not match. *payload points into `sealed`.
+Status OpenMeta(std::string_view key, std::string_view sealed, std::string_view* payload);
+
+std::string EncodeTierIdentity(const TierIdentity& identity);
+Status DecodeTierIdentity(std::string_view payload, TierIdentity* identity);
+
+// 16 bytes from the operating system's random source.
+std::string NewUuid();
+
+}  // namespace thermocline
