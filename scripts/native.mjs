@@ -1,0 +1,145 @@
+// Everything CMake builds: RocksDB into its cache, the addon, and the engine's programs in folders of their own.
+
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { clock, inRoot, run } from './common.mjs';
+
+/** A line of ninja's about a file it makes; others are about its own upkeep. */
+const STEP = /^\[(\d+)\/(\d+)\] (?:Building|Linking) /;
+
+/** Shows how far a build by ninja is. */
+class BuildProgress {
+  #title;
+  #started = Date.now();
+  #bar;
+  #tick;
+  #done = 0;
+  #total = 0;
+  #printed = 0;
+
+  constructor(title) {
+    this.#title = title;
+  }
+
+  async line(text) {
+    const match = STEP.exec(text);
+    if (match === null) return;
+    const first = this.#total === 0;
+    this.#done = Number(match[1]);
+    this.#total = Number(match[2]);
+    if (first && process.stdout.isTTY) await this.#showBar();
+    this.#show();
+  }
+
+  async #showBar() {
+    const { default: progress } = await import('cli-progress');
+    const format = `${this.#title} {bar} {percentage}% | {value}/{total} files | {elapsed} elapsed, {left} left`;
+    this.#bar = new progress.SingleBar({ format, hideCursor: true }, progress.Presets.shades_classic);
+    this.#bar.start(this.#total, 0, this.#words());
+    this.#tick = setInterval(() => this.#show(), 1000);
+  }
+
+  #words() {
+    const elapsed = Date.now() - this.#started;
+    const left = this.#done === 0 ? '?' : `about ${clock((elapsed / this.#done) * (this.#total - this.#done))}`;
+    return { elapsed: clock(elapsed), left };
+  }
+
+  #show() {
+    const words = this.#words();
+    if (this.#bar !== undefined) {
+      this.#bar.setTotal(this.#total);
+      this.#bar.update(this.#done, words);
+    } else if (!process.stdout.isTTY && this.#done * 10 >= this.#printed * this.#total) {
+      const percent = Math.floor((this.#done * 100) / this.#total);
+      this.#printed = Math.floor(percent / 10) + 1;
+      console.log(
+        `${this.#title}: ${percent}%, ${this.#done}/${this.#total} files, ${words.elapsed} elapsed, ${words.left} left`,
+      );
+    }
+  }
+
+  stop() {
+    clearInterval(this.#tick);
+    this.#bar?.stop();
+  }
+}
+
+async function runWithProgress(title, command, args) {
+  const progress = new BuildProgress(title);
+  try {
+    // The status that BuildProgress reads, whatever the user's environment sets.
+    await run(command, args, { env: { NINJA_STATUS: '[%f/%t] ' }, onLine: (line) => progress.line(line) });
+  } catch (error) {
+    // Of what the compiler said, the lines about files that went well are of no use now.
+    error.message = error.message
+      .split('\n')
+      .filter((line) => !STEP.test(line))
+      .join('\n');
+    throw error;
+  } finally {
+    progress.stop();
+  }
+}
+
+/**
+ * Makes sure that RocksDB is in the cache (cmake/rocksdb.cmake).
+ * @param {'' | 'address' | 'thread'} [sanitize] which variant
+ * @returns {Promise<string>} its prefix
+ */
+export async function buildRocksdb(sanitize = '') {
+  const script = [`-DTHERMOCLINE_SANITIZE=${sanitize}`, '-P', inRoot('cmake/build-rocksdb.cmake')];
+  const { output } = await run('cmake', ['-DPRINT_PREFIX=ON', ...script], { quiet: true });
+  const prefix = output.trim();
+  if (!existsSync(prefix)) {
+    const variant = sanitize === '' ? '' : ` (${sanitize} sanitizer)`;
+    console.log(`Building RocksDB${variant}, once for all checkouts, into ${path.dirname(prefix)}`);
+    await runWithProgress('RocksDB', 'cmake', script);
+  }
+  return prefix;
+}
+
+/** Whether a build folder is configured, and for this RocksDB; what else changes, ninja sees by itself. */
+function isConfigured(folder, prefix) {
+  try {
+    const cache = readFileSync(path.join(folder, 'CMakeCache.txt'), 'utf8');
+    return cache.includes(`\nTHERMOCLINE_ROCKSDB_PREFIX:INTERNAL=${prefix}\n`);
+  } catch {
+    return false;
+  }
+}
+
+async function buildTarget(title, folder, target) {
+  await runWithProgress(title, 'cmake', ['--build', folder, '--target', target]);
+}
+
+/** Builds build/Release/thermocline.node. */
+export async function buildAddon() {
+  const prefix = await buildRocksdb();
+  const folder = inRoot('build');
+  if (!isConfigured(folder, prefix)) {
+    const cmakeJs = inRoot('node_modules/cmake-js/bin/cmake-js');
+    await run(process.execPath, [cmakeJs, 'configure', '--generator', 'Ninja'], { quiet: true });
+  }
+  await buildTarget('Addon', folder, 'thermocline');
+}
+
+/**
+ * Builds the engine's tests.
+ * @param {string} folder where, in the checkout
+ * @param {{ sanitize?: 'address' | 'thread', coverage?: boolean }} [options]
+ * @returns {Promise<string>} the program
+ */
+export async function buildEngineTests(folder, { sanitize = '', coverage = false } = {}) {
+  const prefix = await buildRocksdb(sanitize);
+  if (!isConfigured(inRoot(folder), prefix)) {
+    const settings = [
+      '-DTHERMOCLINE_TESTS=ON',
+      `-DTHERMOCLINE_SANITIZE=${sanitize}`,
+      `-DTHERMOCLINE_COVERAGE=${coverage ? 'ON' : 'OFF'}`,
+    ];
+    await run('cmake', ['-S', inRoot(), '-B', inRoot(folder), '-G', 'Ninja', ...settings], { quiet: true });
+  }
+  await buildTarget(`Engine tests (${folder})`, inRoot(folder), 'thermocline_tests');
+  return inRoot(folder, 'thermocline_tests');
+}

@@ -1,0 +1,130 @@
+// npm test: the engine's GoogleTest suites and the uvu suites of test/, set up first.
+//
+//   node scripts/test.mjs [--native | --js] [--jobs N] [text...]
+//
+// --native or --js: one kind alone. text: only the uvu files (GoogleTest suites) whose names contain one of these.
+// Every uvu file runs in a process of its own with a deadline, because uvu has none and runs all in one process.
+// The last line is "N passed, N failed", and the exit code is non-zero if any failed or none ran.
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseArgs, stripVTControlCharacters } from 'node:util';
+import { clock, Failure, inRoot, main, run } from './common.mjs';
+import { buildEngineTests } from './native.mjs';
+import { setup } from './setup.mjs';
+
+const FILE_DEADLINE = 5 * 60_000;
+const ENGINE_DEADLINE = 15 * 60_000;
+
+/** @typedef {{ passed: number, failed: number }} Count */
+
+function report(name, { passed, failed }, skipped, started, output) {
+  const parts = [`${passed} passed`];
+  if (failed > 0) parts.push(`${failed} failed`);
+  if (skipped > 0) parts.push(`${skipped} skipped`);
+  console.log(`${failed > 0 ? 'FAIL' : 'ok  '} ${name}: ${parts.join(', ')} (${clock(Date.now() - started)})`);
+  if (failed > 0) console.log(output.replace(/^/gm, '     | '));
+}
+
+function howItEnded({ code, signal }, deadline) {
+  if (signal === null) return code === 0 ? '' : `It ended with exit code ${code}.`;
+  return signal === 'SIGKILL'
+    ? `It was killed, perhaps by its deadline of ${clock(deadline)}.`
+    : `It died of ${signal}.`;
+}
+
+/**
+ * Runs a GoogleTest program.
+ * @param {string} program
+ * @param {{ name?: string, filters?: string[], env?: Record<string, string>, wrapper?: string[] }} [options] wrapper: a
+ *   command to run it under
+ * @returns {Promise<Count>}
+ */
+export async function runEngineTests(program, { name = 'engine', filters = [], env, wrapper = [] } = {}) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'thermocline-gtest-'));
+  const results = path.join(folder, 'results.json');
+  const started = Date.now();
+  try {
+    const args = [...wrapper, program, `--gtest_output=json:${results}`, '--gtest_color=no'];
+    if (filters.length > 0) args.push(`--gtest_filter=${filters.map((text) => `*${text}*`).join(':')}`);
+    const [command, ...rest] = args;
+    const ended = await run(command, rest, { env, quiet: true, allowFailure: true, timeout: ENGINE_DEADLINE });
+    let total = { tests: 0, failures: 0, disabled: 0 };
+    try {
+      total = JSON.parse(readFileSync(results, 'utf8'));
+    } catch {
+      // It died before it could write them; its exit code counts below.
+    }
+    const failed = Math.max(total.failures, ended.code === 0 ? 0 : 1);
+    const count = { passed: Math.max(0, total.tests - total.disabled - failed), failed };
+    const lines = ended.output.split('\n').filter((line) => !/^\[ +(OK|RUN) +\]/.test(line));
+    report(name, count, total.disabled, started, `${lines.join('\n')}\n${howItEnded(ended, ENGINE_DEADLINE)}`);
+    return count;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Adds up what uvu prints for each run in a file. */
+function sum(output, label) {
+  return [...output.matchAll(new RegExp(`^  ${label}: +(\\d+)$`, 'gm'))].reduce((all, [, n]) => all + Number(n), 0);
+}
+
+async function runFile(file) {
+  const started = Date.now();
+  const ended = await run(process.execPath, ['--expose-gc', '--import', 'tsx', inRoot(file)], {
+    quiet: true,
+    allowFailure: true,
+    timeout: FILE_DEADLINE,
+  });
+  const output = stripVTControlCharacters(ended.output);
+  const passed = sum(output, 'Passed');
+  // uvu forgets an error thrown by a hook, but the tests it kept from running are missing from those that passed.
+  const failed = Math.max(sum(output, 'Total') - passed, ended.code === 0 ? 0 : 1);
+  const silent = passed + failed === 0 ? 1 : 0;
+  const why = silent ? 'It ran no tests; does it end with test.run()?' : howItEnded(ended, FILE_DEADLINE);
+  const count = { passed, failed: failed + silent };
+  report(file, count, sum(output, 'Skipped'), started, `${output}\n${why}`);
+  return count;
+}
+
+async function runFiles(filters, jobs) {
+  const files = readdirSync(inRoot('test'), { recursive: true })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => path.join('test', name))
+    .filter((name) => filters.length === 0 || filters.some((text) => name.includes(text)))
+    .sort();
+  const counts = [];
+  const worker = async () => {
+    for (let file = files.shift(); file !== undefined; file = files.shift()) counts.push(await runFile(file));
+  };
+  await Promise.all(Array.from({ length: jobs }, worker));
+  return counts;
+}
+
+await main(import.meta.url, async (args) => {
+  const { values, positionals: filters } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      native: { type: 'boolean', default: false },
+      js: { type: 'boolean', default: false },
+      jobs: { type: 'string', default: '1' },
+    },
+  });
+  const jobs = Number(values.jobs);
+  if (!Number.isInteger(jobs) || jobs < 1) throw new Failure('--jobs takes a whole number from 1.');
+
+  await setup(['test']);
+  const counts = [];
+  // The addon's folder: the engine is compiled for both once.
+  if (!values.js) counts.push(await runEngineTests(await buildEngineTests('build'), { filters }));
+  if (!values.native) counts.push(...(await runFiles(filters, jobs)));
+
+  const passed = counts.reduce((all, count) => all + count.passed, 0);
+  const failed = counts.reduce((all, count) => all + count.failed, 0);
+  if (passed + failed === 0) console.log('No test ran.');
+  console.log(`${passed} passed, ${failed} failed`);
+  if (failed > 0 || passed === 0) process.exitCode = 1;
+});
