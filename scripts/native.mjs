@@ -99,11 +99,13 @@ export async function buildRocksdb(sanitize = '') {
   return prefix;
 }
 
-/** Whether a build folder is configured, and for this RocksDB; what else changes, ninja sees by itself. */
-function isConfigured(folder, prefix) {
+/** Whether a build folder is configured with these settings; what else changes, ninja sees by itself. */
+function isConfigured(folder, settings) {
   try {
-    const cache = readFileSync(path.join(folder, 'CMakeCache.txt'), 'utf8');
-    return cache.includes(`\nTHERMOCLINE_ROCKSDB_PREFIX:INTERNAL=${prefix}\n`);
+    const cache = readFileSync(path.join(folder, 'CMakeCache.txt'), 'utf8').split('\n');
+    return Object.entries(settings).every(([name, value]) =>
+      cache.some((line) => line.startsWith(`${name}:`) && line.endsWith(`=${value}`)),
+    );
   } catch {
     return false;
   }
@@ -117,7 +119,7 @@ async function buildTarget(title, folder, target) {
 export async function buildAddon() {
   const prefix = await buildRocksdb();
   const folder = inRoot('build');
-  if (!isConfigured(folder, prefix)) {
+  if (!isConfigured(folder, { THERMOCLINE_ROCKSDB_PREFIX: prefix })) {
     const cmakeJs = inRoot('node_modules/cmake-js/bin/cmake-js');
     await run(process.execPath, [cmakeJs, 'configure', '--generator', 'Ninja'], { quiet: true });
   }
@@ -132,13 +134,14 @@ export async function buildAddon() {
  */
 export async function buildEngineTests(folder, { sanitize = '', coverage = false } = {}) {
   const prefix = await buildRocksdb(sanitize);
-  if (!isConfigured(inRoot(folder), prefix)) {
-    const settings = [
-      '-DTHERMOCLINE_TESTS=ON',
-      `-DTHERMOCLINE_SANITIZE=${sanitize}`,
-      `-DTHERMOCLINE_COVERAGE=${coverage ? 'ON' : 'OFF'}`,
-    ];
-    await run('cmake', ['-S', inRoot(), '-B', inRoot(folder), '-G', 'Ninja', ...settings], { quiet: true });
+  const settings = {
+    THERMOCLINE_TESTS: 'ON',
+    THERMOCLINE_SANITIZE: sanitize,
+    THERMOCLINE_COVERAGE: coverage ? 'ON' : 'OFF',
+  };
+  if (!isConfigured(inRoot(folder), { ...settings, THERMOCLINE_ROCKSDB_PREFIX: prefix })) {
+    const definitions = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);
+    await run('cmake', ['-S', inRoot(), '-B', inRoot(folder), '-G', 'Ninja', ...definitions], { quiet: true });
   }
   await buildTarget(`Engine tests (${folder})`, inRoot(folder), 'thermocline_tests');
   return inRoot(folder, 'thermocline_tests');
