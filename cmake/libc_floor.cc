@@ -1,5 +1,5 @@
-// Lets a build on a recent Linux run on glibc 2.34, and links archives that were not compiled for shared libraries.
-// Part of the addon alone. test/build.test.ts checks the result.
+// Lets a build on a recent Linux run on glibc 2.34, and links archives that were not compiled for
+// shared libraries. Part of the addon alone. test/build.test.ts checks the result.
 
 #include <cstdio>
 #include <cstdlib>
@@ -11,8 +11,8 @@
 
 extern "C" {
 
-// Debian's libzstd.a reaches for stderr in a way that a shared library cannot offer for another library's variable.
-// The linker (--wrap=stderr) points it here instead.
+// Debian's libzstd.a reaches for stderr in a way that a shared library cannot offer for another
+// library's variable. The linker (--wrap=stderr) points it here instead.
 extern FILE* __real_stderr;
 FILE* __wrap_stderr;
 __attribute__((constructor(101))) static void FindStderr() { __wrap_stderr = __real_stderr; }
@@ -25,8 +25,9 @@ __UINT32_TYPE__ arc4random() noexcept {
 }
 
 #if __GLIBC_PREREQ(2, 35)
-// libgcc's unwinder calls this where the build machine has it (glibc 2.35): which loaded object holds an address, and
-// where its table of frames is. Found here the way older unwinders do it; only thrown exceptions come by.
+// libgcc's unwinder calls this where the build machine has it (glibc 2.35): which loaded object
+// holds an address, and where its table of frames is. Found here the way older unwinders do it;
+// only thrown exceptions come by.
 namespace {
 
 struct Search {

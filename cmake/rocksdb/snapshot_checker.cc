@@ -1,5 +1,5 @@
-// RocksDB's core needs one thing from its transactions: this class. The original file also defines the checker that
-// transactions use, and through it would bring all of them in.
+// RocksDB's core needs one thing from its transactions: this class. The original file also defines
+// the checker that transactions use, and through it would bring all of them in.
 
 #include "db/snapshot_checker.h"
 
