@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+// The command `thermocline`.
+import { exitAfter } from './exit.ts';
+
+exitAfter(async () => (await import('./program.ts')).runProgram(process.argv));
