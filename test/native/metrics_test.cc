@@ -129,9 +129,6 @@ TEST(MetricsTest, EveryMemberReachesItsOwnTwin) {
   metrics->batch.operations.Add(6);
   metrics->delete_range.operations.Add(7);
   metrics->scan.operations.Add(8);
-  metrics->hot_cache_hits.Add(9);
-  metrics->hot_cache_negative_hits.Add(10);
-  metrics->hot_cache_misses.Add(11);
   metrics->commits.Add(12);
   metrics->groups.Add(13);
   metrics->group_operations.Add(14);
@@ -157,9 +154,6 @@ TEST(MetricsTest, EveryMemberReachesItsOwnTwin) {
   EXPECT_EQ(s.batch.operations, 6u);
   EXPECT_EQ(s.delete_range.operations, 7u);
   EXPECT_EQ(s.scan.operations, 8u);
-  EXPECT_EQ(s.hot_cache_hits, 9u);
-  EXPECT_EQ(s.hot_cache_negative_hits, 10u);
-  EXPECT_EQ(s.hot_cache_misses, 11u);
   EXPECT_EQ(s.commits, 12u);
   EXPECT_EQ(s.groups, 13u);
   EXPECT_EQ(s.group_operations, 14u);

@@ -12,10 +12,6 @@ MetricsSnapshot Metrics::Snapshot() const {
       .delete_range = delete_range.Totals(),
       .scan = scan.Totals(),
 
-      .hot_cache_hits = hot_cache_hits.Total(),
-      .hot_cache_negative_hits = hot_cache_negative_hits.Total(),
-      .hot_cache_misses = hot_cache_misses.Total(),
-
       .commits = commits.Total(),
       .groups = groups.Total(),
       .group_operations = group_operations.Total(),

@@ -3,14 +3,14 @@
 // To add a metric: a member in Metrics, its twin in MetricsSnapshot, a line in Metrics::Snapshot().
 // Names carry units; a counter without a unit in its name counts the thing it names.
 //
-// Parts receive a Metrics& and add to it; nobody but Snapshot reads. The hot cache counts for
-// itself, under locks that it holds anyway; the hot_cache_* members here are for whoever answers
-// an operation without asking the cache's own stripes.
+// Parts receive a Metrics& and add to it; nobody but Snapshot reads. Where a part counts for
+// itself under locks that it holds anyway (the hot cache), only MetricsSnapshot has members, and
+// the engine fills them in.
 //
 // Thread safety: any thread may add and snapshot at any time, and nothing stops for it, so members
 // of a snapshot may be a few operations apart.
 //
-// Memory: 256 bytes a counter, 38 KiB a histogram: about 360 KiB. Allocate on the heap.
+// Memory: 256 bytes a counter, 38 KiB a histogram: about 320 KiB. Allocate on the heap.
 #pragma once
 
 #include <cstdint>
@@ -48,6 +48,7 @@ struct MetricsSnapshot {
   OperationTotals delete_range;
   OperationTotals scan;  // operations are chunks handed out
 
+  // From HotCache::GetStats; zero in what Metrics::Snapshot returns.
   uint64_t hot_cache_hits = 0;
   uint64_t hot_cache_negative_hits = 0;
   uint64_t hot_cache_misses = 0;
@@ -80,10 +81,6 @@ struct Metrics {
   OperationCounters batch;
   OperationCounters delete_range;
   OperationCounters scan;
-
-  Counter hot_cache_hits;
-  Counter hot_cache_negative_hits;
-  Counter hot_cache_misses;
 
   Counter commits;
   Counter groups;
