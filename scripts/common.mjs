@@ -77,13 +77,17 @@ export function clock(milliseconds) {
 /** Runs a script's main function if the file was started by itself, not imported. */
 export async function main(url, body) {
   if (process.argv[1] !== fileURLToPath(url)) return;
-  // The terminal sends Ctrl-C to our children as well; they end, and their failure ends us.
-  process.on('SIGINT', () => setTimeout(() => process.exit(130), 500));
+  // The terminal sends Ctrl-C to our children as well, and they tidy up; their failure then ends us.
+  let interrupted = false;
+  process.on('SIGINT', () => {
+    interrupted = true;
+    setTimeout(() => process.exit(130), 5000).unref();
+  });
   try {
     await body(process.argv.slice(2));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    console.error(`\n${error.message}`);
-    process.exitCode = 1;
+    console.error(`\n${interrupted ? 'Interrupted.' : error.message}`);
+    process.exitCode = interrupted ? 130 : 1;
   }
 }

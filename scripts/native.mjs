@@ -22,6 +22,7 @@ class BuildProgress {
   }
 
   async line(text) {
+    if (text.startsWith('-- Another checkout')) console.log(text.slice(3));
     const match = STEP.exec(text);
     if (match === null) return;
     const first = this.#total === 0;

@@ -4,7 +4,7 @@
 
 import { executable, Failure, inRoot, main } from './common.mjs';
 import { buildEngineTests } from './native.mjs';
-import { setup } from './setup.mjs';
+import { prepare } from './setup.mjs';
 import { runEngineTests } from './test.mjs';
 
 const VARIANTS = {
@@ -20,7 +20,7 @@ const VARIANTS = {
 await main(import.meta.url, async (args) => {
   const named = Object.keys(VARIANTS).filter((name) => args.includes(name));
   const filters = args.filter((text) => !(text in VARIANTS));
-  await setup(['test']);
+  await prepare(['test']);
 
   let failures = 0;
   for (const sanitize of named.length > 0 ? named : Object.keys(VARIANTS)) {

@@ -8,12 +8,20 @@ import { buildAddon } from './native.mjs';
 import { installPackages } from './packages.mjs';
 import { requireSystemPackages } from './system.mjs';
 
-/** @param {('test' | 'bench' | 'coverage' | 'lint')[]} [purposes] for which system packages are needed as well */
-export async function setup(purposes = []) {
+/**
+ * Gets ready to build: the npm packages, the compiler, tools and libraries.
+ * @param {('test' | 'bench' | 'coverage' | 'lint')[]} [purposes] for which system packages are needed as well
+ */
+export async function prepare(purposes = []) {
   const [major] = process.versions.node.split('.').map(Number);
   if (major < 20) throw new Failure(`Thermocline needs Node.js 20 or newer; this is ${process.version}.`);
   await installPackages();
   await requireSystemPackages(['build', ...purposes]);
+}
+
+/** Prepares, and builds what a user of the package gets. */
+export async function setup(purposes = []) {
+  await prepare(purposes);
   await buildAddon();
   await buildDist();
 }

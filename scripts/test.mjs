@@ -12,7 +12,7 @@ import path from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { clock, Failure, inRoot, main, run } from './common.mjs';
 import { buildEngineTests } from './native.mjs';
-import { setup } from './setup.mjs';
+import { prepare, setup } from './setup.mjs';
 
 const FILE_DEADLINE = 5 * 60_000;
 const ENGINE_DEADLINE = 15 * 60_000;
@@ -116,7 +116,7 @@ await main(import.meta.url, async (args) => {
   const jobs = Number(values.jobs);
   if (!Number.isInteger(jobs) || jobs < 1) throw new Failure('--jobs takes a whole number from 1.');
 
-  await setup(['test']);
+  await (values.native ? prepare : setup)(['test']);
   const counts = [];
   // The addon's folder: the engine is compiled for both once.
   if (!values.js) counts.push(await runEngineTests(await buildEngineTests('build'), { filters }));
