@@ -82,20 +82,23 @@ void HotCache::PublishEntry(std::string_view key, uint64_t hash, std::string_vie
   std::lock_guard lock(stripe.mutex);
   HotCacheEntry* entry = stripe.Find(key, hash);
   if (entry == nullptr || !entry->pending) return;
+  const bool fits = stripe.Fits(HotCacheEntry::Size(key.size(), value.size()));
+  HotCacheEntry* fresh = nullptr;
+  if (fits && entry->value_size != value.size()) {
+    // May throw; the entry then still counts as pending, for AbandonWrite to erase.
+    fresh = HotCacheEntry::New(key, hash, value, expiry_ms, absent);
+  }
   --pending_count_;
-  if (!stripe.Fits(HotCacheEntry::Size(key.size(), value.size()))) {
+  if (!fits) {
     stripe.Remove(entry, &garbage);
-    return;
-  }
-  if (entry->value_size != value.size()) {
-    HotCacheEntry* fresh = HotCacheEntry::New(key, hash, value, expiry_ms, absent);
+  } else if (fresh != nullptr) {
     stripe.Replace(entry, fresh, &garbage);
-    return;
+  } else {
+    std::copy(value.begin(), value.end(), entry->data() + entry->key_size);
+    entry->expiry_ms = expiry_ms;
+    entry->absent = absent;
+    entry->pending = false;
   }
-  std::copy(value.begin(), value.end(), entry->data() + entry->key_size);
-  entry->expiry_ms = expiry_ms;
-  entry->absent = absent;
-  entry->pending = false;
 }
 
 void HotCache::EndWrite() {
