@@ -29,7 +29,7 @@ export const STORES = {
   'rocksdb-native': { label: 'rocksdb-native', adapter: 'rocksdb-native', peer: true, phases: ALL },
   plain: { label: 'C++ as ours', families: 0, phases: ['load'] },
   'plain-1': { label: 'C++ one CF', families: 1, phases: ['load'] },
-  nothing: { label: 'nothing', adapter: 'nothing', phases: ['memory'] },
+  nothing: { label: 'nothing', adapter: 'nothing', phases: ['memory', 'growth'] },
 };
 
 /** `read` and `scan` open what `load` left behind, in this order. */

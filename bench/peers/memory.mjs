@@ -48,14 +48,14 @@ export async function memory(store, work, trusting) {
 
 /**
  * @param {(dir: string) => Promise<import('./adapters/store.mjs').Store>} open
- * @param {import('./workload.mjs').Workload} work @param {string} dir
+ * @param {import('./workload.mjs').Workload} work @param {string} dir @param {boolean} trusting
  */
-export async function growth(open, work, dir) {
+export async function growth(open, work, dir, trusting) {
   const afterLife = [];
   for (let life = 0; life < LIVES; life++) {
     const store = await open(dir);
     await load(store, work, 1);
-    await reads(store, work, false);
+    await reads(store, work, trusting);
     await store.close();
     await rm(dir, { recursive: true, force: true });
     afterLife.push(await resident());

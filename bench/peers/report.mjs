@@ -73,7 +73,7 @@ function scanSpeeds(stores, summary, valueSize) {
 function targetTable(targets) {
   const rows = targets.map((target) => {
     const { text, value, goal, atMost, unit } = target;
-    const digits = unit === 'x' || unit === ' GB/s' ? 2 : 0;
+    const digits = unit === ' MiB' ? 1 : 2;
     const shown = value === undefined ? '' : `${value.toFixed(digits)}${unit}`;
     return [text, shown, `${atMost ? 'at most' : 'at least'} ${goal}${unit}`, verdict(target)];
   });
@@ -118,11 +118,13 @@ export function report(run) {
     const parts = [rateTable(stores, summary), scanSpeeds(stores, summary, Number(size)), sizeTable(stores, summary)];
     if (results[size].thermocline) {
       const { budgetBytes } = adapters.thermocline;
-      const all = targetsOf(Number(size), summary, results[size].thermocline, budgetBytes);
+      const all = targetsOf(Number(size), summary, results[size], budgetBytes);
       targets[size] = all.map((target) => ({ ...target, verdict: verdict(target) }));
       parts.push(targetTable(all));
-      const lives = results[size].thermocline.residentAfterLife?.[0];
-      if (lives) parts.push(`resident after each of ten lives: ${lives.map(mebibytes).join(', ')}\n`);
+      for (const store of ['thermocline', 'nothing']) {
+        const lives = results[size][store]?.residentAfterLife?.[0];
+        if (lives) parts.push(`${store}, resident after each of ten lives: ${lives.map(mebibytes).join(', ')}\n`);
+      }
     }
     text += `--- values of ${size} bytes ---\n\n${parts.filter(Boolean).join('\n')}\n`;
   }

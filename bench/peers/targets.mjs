@@ -16,18 +16,19 @@ export function bestPeer(summary, ...measures) {
 
 const ratio = (a, b) => (a !== undefined && b !== undefined ? a / b : undefined);
 
-/** Memory left behind by the later lives, in MiB: the first three fill what stays (pools, compiled code). */
-function growthMiB(lives) {
-  if (!lives) return undefined;
-  return median(lives.map((life) => (median(life.slice(-3)) - median(life.slice(2, 5))) / MIB));
+/** What the later of ten lives added, in MiB, by round: the first ones fill what stays (pools, compiled code). */
+function growthMiB(rounds) {
+  if (!rounds) return undefined;
+  return median(rounds.map((lives) => (median(lives.slice(-3)) - median(lives.slice(2, 5))) / MIB));
 }
 
 /**
  * @param {number} valueSize bytes @param {import('./statistics.mjs').Summary} summary
- * @param {Record<string, any[]>} ours figures of Thermocline by round @param {number | undefined} budgetBytes
+ * @param {Record<string, Record<string, any[]>>} results all figures by store, measure and round
+ * @param {number | undefined} budgetBytes memory that Thermocline's options allow
  * @returns {Target[]}
  */
-export function targetsOf(valueSize, summary, ours, budgetBytes) {
+export function targetsOf(valueSize, summary, results, budgetBytes) {
   const of = (store, measure) => summary[store]?.[measure]?.median;
   const mine = (measure) => of('thermocline', measure);
   const timesBest = (measure, goal, text, ...rivals) => ({
@@ -36,10 +37,9 @@ export function targetsOf(valueSize, summary, ours, budgetBytes) {
     goal,
     unit: 'x',
   });
-  const overNothing = (measure) => {
-    const [a, b] = [mine(measure), of('nothing', measure)];
-    return a !== undefined && b !== undefined ? (a - b) / MIB : undefined;
-  };
+  const minus = (a, b) => (a !== undefined && b !== undefined ? a - b : undefined);
+  const peakOverNothing = minus(mine('residentPeak'), of('nothing', 'residentPeak'));
+  const growth = (store) => growthMiB(results[store]?.residentAfterLife);
 
   const scanned = mine('scanBatches');
   const targets = [
@@ -67,14 +67,14 @@ export function targetsOf(valueSize, summary, ours, budgetBytes) {
   targets.push(
     {
       text: 'resident peak over a store that does nothing',
-      value: overNothing('residentPeak'),
+      value: peakOverNothing && peakOverNothing / MIB,
       goal: (budgetBytes ?? 0) / MIB + 100,
       atMost: true,
       unit: ' MiB',
     },
     {
-      text: 'growth over ten open, load, close rounds',
-      value: growthMiB(ours?.residentAfterLife),
+      text: 'growth over ten open, load, close rounds, less that of nothing',
+      value: minus(growth('thermocline'), growth('nothing')),
       goal: 8,
       atMost: true,
       unit: ' MiB',

@@ -66,7 +66,7 @@ async function run(adapter, { options, phase, dir, records, valueSize }) {
     case 'memory':
       return inStore((s) => memory(s, work, trusting));
     case 'growth':
-      return growth(openIn, work, dir);
+      return growth(openIn, work, dir, trusting);
     default:
       throw new Error(`no phase ${phase}`);
   }
