@@ -1,9 +1,10 @@
 // What the suites of the command line share: child processes with a deadline, and folders that are removed at the end.
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 
@@ -96,6 +97,16 @@ export class Workplace {
 
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Waits until a folder that a child process writes to holds so many bytes. */
+export async function untilHolds(folder: string, bytes: number): Promise<void> {
+  for (let held = 0; held < bytes; ) {
+    await sleep(5);
+    const names = existsSync(folder) ? readdirSync(folder, { recursive: true }) : [];
+    const sizes = names.map((name) => statSync(join(folder, String(name)), { throwIfNoEntry: false })?.size ?? 0);
+    held = sizes.reduce((sum, size) => sum + size, 0);
   }
 }
 

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createWriteStream, existsSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { createWriteStream } from 'node:fs';
 import { suite } from 'uvu';
-import { figures, lines, start, succeed, Workplace } from './cli.helper.test.ts';
+import { figures, lines, start, succeed, untilHolds, Workplace } from './cli.helper.test.ts';
 
 const test = suite('command line: interrupting a load');
 const place = new Workplace();
@@ -25,8 +24,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   test(`${signal} ends a load cleanly, and exactly the records of the summary are kept`, async () => {
     const db = place.path(`${signal}.db`);
     const { child, ended } = start('main', ['load', db, place.path('rows.jsonl'), '--key', 'id']);
-    while (!existsSync(db)) await sleep(2);
-    await sleep(150);
+    await untilHolds(db, 1_000_000);
     child.kill(signal);
     const { code, stdout, stderr } = await ended;
     assert.equal(code, 130, stderr);
@@ -44,8 +42,8 @@ test('SIGINT ends a load that waits for standard input, and what was read is kep
   const db = place.path('waiting.db');
   const { child, ended } = start('main', ['load', db, '-', '--format', 'jsonl', '--key', 'id']);
   child.stdin.write('{"id":"a"}\n{"id":"b"}\n');
-  while (!existsSync(db)) await sleep(5);
-  await sleep(300);
+  // The database is opened when the first rows have been read.
+  await untilHolds(db, 1);
   child.kill('SIGINT');
   const { code, stdout, stderr } = await ended;
   assert.deepEqual([code, figures(stdout).records], [130, 2]);

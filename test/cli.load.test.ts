@@ -59,6 +59,22 @@ test('malformed rows are told with file and line and counted, and the load succe
   assert.equal(await succeed(['scan', db]), '1\ta\n4\td\n');
 });
 
+test('the longest key loads, and a longer one is a malformed row and not the end of its batch', async () => {
+  const db = fresh();
+  // 'ü' is one UTF-16 unit and two bytes.
+  const [longest, longer] = ['ü'.repeat(32_768), `${'ü'.repeat(32_768)}x`];
+  for (const [name, text] of [
+    ['long.csv', `id\na\n${longest}\n${longer}\nb\n`],
+    ['long.jsonl', `{"id":"a"}\n{"id":"${longest}"}\n{"id":"${longer}"}\n{"id":"b"}\n`],
+  ] as const) {
+    const { code, stdout, stderr } = await thermocline(['load', db, place.file(name, text), '--key', 'id']);
+    assert.deepEqual([code, figures(stdout).records, figures(stdout).rejected], [0, 3, 1], stderr);
+    assert.match(stderr, new RegExp(`${name}:${name.endsWith('csv') ? 4 : 3}: the key is longer than 65536 bytes`));
+  }
+  const lengths = lines(await succeed(['scan', db, '--keys'])).map((key) => key.length);
+  assert.deepEqual(lengths, [1, 1, 32_768]);
+});
+
 test('twenty malformed rows are shown and the others counted', async () => {
   const db = fresh();
   const input = Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? `{"id":${i}}\n` : 'no\n')).join('');

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
-import { type Ended, start, succeed, Workplace } from './cli.helper.test.ts';
+import { type Ended, start, succeed, untilHolds, Workplace } from './cli.helper.test.ts';
 
 const test = suite('quickstart');
 const place = new Workplace();
@@ -35,8 +33,7 @@ function assertShows({ code, stdout, stderr }: Ended): void {
 
 test('an interrupted first run says what happened, and the next one loads anew', async () => {
   const { child, ended } = start('quickstart', [folder]);
-  while (!existsSync(folder)) await sleep(2);
-  await sleep(300);
+  await untilHolds(folder, 1_000_000);
   child.kill('SIGINT');
   const { code, stderr } = await ended;
   assert.equal(code, 130, stderr);

@@ -3,7 +3,15 @@ import { suite } from 'uvu';
 import { flatten } from '../lib/cli/commands/stats.ts';
 import { CliError, describeError, exitCodeOf, fileError, usageError } from '../lib/cli/errors.ts';
 import { formatTable, formatTabs } from '../lib/cli/table.ts';
-import { formatBytes, formatCount, formatRate, formatSeconds, plural, printable } from '../lib/cli/text.ts';
+import {
+  formatBytes,
+  formatCount,
+  formatRate,
+  formatSeconds,
+  plural,
+  printable,
+  wholeSeconds,
+} from '../lib/cli/text.ts';
 
 const test = suite('command line: text');
 
@@ -28,6 +36,7 @@ test('figures come in units that fit', () => {
   assert.deepEqual([0, 999, 1000, 35_401_159].map(formatBytes), ['0 bytes', '999 bytes', '1.0 kB', '35.4 MB']);
   const times = [0.000085, 0.0032, 0.25, 1.44, 59.94, 125].map(formatSeconds);
   assert.deepEqual(times, ['85 µs', '3.2 ms', '250 ms', '1.4 s', '59.9 s', '2 min 5 s']);
+  assert.deepEqual([0, 0.2, 59.5, 125].map(wholeSeconds), ['0 s', '1 s', '1 min 0 s', '2 min 5 s']);
   assert.equal(formatRate(1000, 0.5), '2,000/s');
   assert.deepEqual([plural(1, 'row'), plural(2000, 'row')], ['1 row', '2,000 rows']);
 });

@@ -12,6 +12,7 @@ class Recorder {
   readonly batches: string[][] = [];
   inFlight = 0;
   mostInFlight = 0;
+  flushes = 0;
   /** Called with the number of the batch, from 0, before it is acknowledged. */
   onBatch: (number: number) => void = () => {};
 
@@ -23,6 +24,11 @@ class Recorder {
     await sleep(Math.max(1, 8 - number));
     this.inFlight--;
     this.onBatch(number);
+  }
+
+  async flush(): Promise<void> {
+    assert.equal(this.inFlight, 0, 'a flush while batches are in flight');
+    this.flushes++;
   }
 }
 
@@ -58,6 +64,22 @@ test('several batches are in flight, and never more than four', async () => {
   await loadBlocks(db, [block(0, 90)]);
   assert.equal(db.mostInFlight, 4);
   assert.equal(db.batches.length, 30);
+});
+
+test('a load that comes to its end is flushed once, and one that is stopped is not', async () => {
+  const db = new Recorder();
+  await loadBlocks(db, [block(0, 4)]);
+  assert.equal(db.flushes, 1);
+  await loadBlocks(db, [block(0, 4, [1])], { strict: true });
+  assert.equal(db.flushes, 1);
+});
+
+test('a flush that fails makes the load fail, with everything counted that is kept', async () => {
+  const db = new Recorder();
+  const full = new Error('the disk is full');
+  db.flush = () => Promise.reject(full);
+  const result = await loadBlocks(db, [block(0, 4)]);
+  assert.deepEqual([result.stopped, result.error, result.records], ['failed', full, 4]);
 });
 
 test('large rows make smaller batches', async () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { suite } from 'uvu';
 import { CliError } from '../lib/cli/errors.ts';
-import { keyColumn, parseKeyTemplate, RowError, wellFormed } from '../lib/cli/load/template.ts';
+import { RowError } from '../lib/cli/load/blocks.ts';
+import { keyColumn, parseKeyTemplate, wellFormed } from '../lib/cli/load/template.ts';
 
 const test = suite('load: key templates');
 

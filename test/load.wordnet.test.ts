@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { suite } from 'uvu';
-import { readChunks } from '../lib/cli/load/blocks.ts';
-import { RowError } from '../lib/cli/load/template.ts';
+import { RowError, readChunks } from '../lib/cli/load/blocks.ts';
 import {
   dataRow,
   indexRow,

@@ -1,6 +1,5 @@
 import { SingleBar } from 'cli-progress';
-import { note } from './output.ts';
-import { formatCount, formatRate, formatSeconds } from './text.ts';
+import { formatCount, formatRate, wholeSeconds } from './text.ts';
 
 /** Shows how far a load is: a bar on a terminal, nothing where standard error is a pipe or a file. */
 export interface Progress {
@@ -14,16 +13,13 @@ export interface Progress {
 /**
  * @param totalBytes bytes to read, or undefined when they are not known (standard input): then no bar, only counts
  */
-export function startProgress(totalBytes: number | undefined): Progress {
-  if (process.stderr.isTTY !== true) return { update() {}, note, stop() {} };
+export function startProgress(totalBytes: number | undefined, stream = process.stderr): Progress {
+  if (stream.isTTY !== true) return { update() {}, note: (line) => stream.write(`${line}\n`), stop() {} };
   const started = performance.now();
   const known = totalBytes !== undefined && totalBytes > 0;
-  const format = known
-    ? '  {bar} {percentage}%  {records} records  {speed}  {left} left'
-    : '  {records} records  {speed}';
   const bar = new SingleBar({
-    stream: process.stderr,
-    format,
+    stream,
+    format: known ? '  {bar} {percentage}%  {records} records  {speed}  {left} left' : '  {records} records  {speed}',
     barCompleteChar: '█',
     barIncompleteChar: '░',
     barsize: 28,
@@ -32,22 +28,23 @@ export function startProgress(totalBytes: number | undefined): Progress {
     // The load itself answers Ctrl-C.
     gracefulExit: false,
   });
-  bar.start(known ? totalBytes : 1, 0, { records: '0', speed: '', left: '?' });
+  const total = known ? totalBytes : 1;
+  let done = 0;
+  let figures = { records: '0', speed: '', left: '?' };
+  bar.start(total, done, figures);
   return {
     update(bytes, records) {
       const seconds = (performance.now() - started) / 1000;
-      const left =
-        known && bytes > 0 ? formatSeconds(Math.ceil((Math.max(0, totalBytes - bytes) * seconds) / bytes)) : '?';
-      // A bar at its total would be drawn as finished while batches are still in flight.
-      bar.update(known ? Math.min(bytes, totalBytes) : 0, {
-        records: formatCount(records),
-        speed: formatRate(records, seconds),
-        left,
-      });
+      done = known ? Math.min(bytes, totalBytes) : 0;
+      const left = done > 0 ? wholeSeconds(((total - done) * seconds) / done) : '?';
+      figures = { records: formatCount(records), speed: formatRate(records, seconds), left };
+      bar.update(done, figures);
     },
     note(line) {
-      process.stderr.write('\r\x1b[2K');
-      note(line);
+      // The bar goes back to where it began when it is cleared: a line written beside it would be lost.
+      bar.stop();
+      stream.write(`${line}\n`);
+      bar.start(total, done, figures);
     },
     stop: () => bar.stop(),
   };

@@ -95,8 +95,6 @@ async function run(location: string, names: string[], flags: Flags, output: Outp
         onProgress: (bytes, records) => progress.update(bytes, records),
       },
     );
-    // Into tables, so that the next command need not read the log.
-    if (result.stopped === undefined) await db?.flush();
     await db?.close();
   } finally {
     progress.stop();

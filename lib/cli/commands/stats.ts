@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { reading } from '../database.ts';
 import type { Output } from '../output.ts';
 import { formatTable, formatTabs } from '../table.ts';
+import { formatCount } from '../text.ts';
 
 /** `thermocline stats <db>` */
 export function addStats(program: Command, output: Output): void {
@@ -16,7 +17,8 @@ export function addStats(program: Command, output: Output): void {
       // Operations and latencies are those of this process, which has done nothing.
       const { shards, disk, memory } = stats;
       const rows = flatten({ shards, disk, memory });
-      await output.write(output.isTerminal ? formatTable({ rows, right: [1] }, true) : formatTabs(rows));
+      const grouped = () => rows.map(([name = '', figure]) => [name, formatCount(Number(figure))]);
+      await output.write(output.isTerminal ? formatTable({ rows: grouped(), right: [1] }, true) : formatTabs(rows));
     });
 }
 

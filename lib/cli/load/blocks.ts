@@ -8,6 +8,11 @@ export interface Row {
   value: string;
 }
 
+/** Why one row cannot be loaded. The load counts it and goes on. */
+export class RowError extends Error {
+  override readonly name = 'RowError';
+}
+
 /** One row that could not be read. */
 export interface Reject {
   file: string;
@@ -31,6 +36,28 @@ export type Reader = (file: string, chunks: AsyncIterable<Buffer>) => AsyncGener
 
 /** The longest row that is read, in bytes. It bounds memory when a line feed or a closing quote is missing. */
 export const maxRowBytes = 96 * 1024 * 1024;
+
+/** The longest key and value that the database takes, in bytes. */
+const maxKeyBytes = 64 * 1024;
+const maxValueBytes = 64 * 1024 * 1024;
+
+/** @returns the row @throws RowError when the database would refuse it, and with it the whole batch */
+export function fitting(row: Row): Row {
+  if (exceeds(row.key, maxKeyBytes)) throw new RowError(`the key is longer than ${maxKeyBytes} bytes`);
+  if (exceeds(row.value, maxValueBytes)) throw new RowError(`the value is longer than ${maxValueBytes} bytes`);
+  return row;
+}
+
+function exceeds(text: string, bytes: number): boolean {
+  // No UTF-16 unit takes more than three bytes, so that nearly no text need be measured.
+  return text.length * 3 > bytes && Buffer.byteLength(text) > bytes;
+}
+
+/** Notes a malformed row; any other error is not the row's fault and goes on. */
+export function reject(file: string, line: number, error: unknown, after: number): Reject {
+  if (!(error instanceof RowError)) throw error;
+  return { file, line, reason: error.message, after };
+}
 
 /**
  * A file's bytes in pieces of 256 KiB; `-` is standard input.

@@ -1,9 +1,19 @@
 import { isUtf8 } from 'node:buffer';
 import { CliError, usageError } from '../errors.ts';
-import { type Block, countLines, maxRowBytes, type Reader, type Row, wholeMark, withoutMark } from './blocks.ts';
+import {
+  type Block,
+  countLines,
+  fitting,
+  maxRowBytes,
+  type Reader,
+  type Row,
+  RowError,
+  reject,
+  wholeMark,
+  withoutMark,
+} from './blocks.ts';
 import { type CsvFormat, CsvParser } from './csv-parser.ts';
-import { reject } from './lines.ts';
-import { type KeyTemplate, RowError } from './template.ts';
+import type { KeyTemplate } from './template.ts';
 
 /** How the rows of a CSV or TSV file become records. */
 export interface CsvOptions {
@@ -102,7 +112,7 @@ class CsvFile {
     }
     try {
       if (!text && !isUtf8(raw)) throw new RowError('the row is not UTF-8');
-      block.rows.push(this.#makeRow(fields));
+      block.rows.push(fitting(this.#makeRow(fields)));
     } catch (error) {
       block.rejects.push(reject(this.#file, line, error, block.rows.length));
     }

@@ -1,6 +1,6 @@
-import type { Reader, Row } from './blocks.ts';
+import { type Reader, type Row, RowError } from './blocks.ts';
 import { lineReader } from './lines.ts';
-import { type KeyTemplate, RowError, wellFormed } from './template.ts';
+import { type KeyTemplate, wellFormed } from './template.ts';
 
 /**
  * JSON Lines: one object a line; empty lines are passed over.

@@ -1,6 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { type Block, maxRowBytes, type Reader, type Reject, type Row, withoutMark } from './blocks.ts';
-import { RowError } from './template.ts';
+import { type Block, fitting, maxRowBytes, type Reader, type Row, RowError, reject, withoutMark } from './blocks.ts';
 
 /** The whole lines of one piece of a file. */
 interface LineBlock {
@@ -26,7 +25,7 @@ export function lineReader(parse: (line: string) => Row | undefined): Reader {
           const fault = faults.get(i);
           if (fault !== undefined) throw new RowError(fault);
           const row = parse(lines[i] as string);
-          if (row !== undefined) block.rows.push(row);
+          if (row !== undefined) block.rows.push(fitting(row));
         } catch (error) {
           block.rejects.push(reject(file, number, error, block.rows.length));
         }
@@ -34,12 +33,6 @@ export function lineReader(parse: (line: string) => Row | undefined): Reader {
       yield block;
     }
   };
-}
-
-/** Notes a malformed row; any other error is not the row's fault and goes on. */
-export function reject(file: string, line: number, error: unknown, after: number): Reject {
-  if (!(error instanceof RowError)) throw error;
-  return { file, line, reason: error.message, after };
 }
 
 async function* lineBlocks(chunks: AsyncIterable<Buffer>): AsyncGenerator<LineBlock> {

@@ -1,4 +1,4 @@
-import type { Database } from '../../index.ts';
+import type { TextDatabase } from '../database.ts';
 import { type Block, type Reader, type Reject, type Row, readChunks } from './blocks.ts';
 
 /** How a load is done. */
@@ -38,23 +38,28 @@ const maxBatchLength = 4 * 1024 * 1024;
 /**
  * Loads files into a database opened with text keys and text values. Memory does not grow with the files.
  *
- * Never rejects: a failure to read or to commit ends the load, and the result says so beside what is kept.
+ * A load that comes to its end is flushed, so that whoever opens the database next need not replay the log; the time
+ * does not count that. Never rejects: a failure to read or to commit ends the load, and the result says so beside what
+ * is kept.
  *
  * @param openDatabase called when the first block has been read, so that a wrong file or column name leaves no empty
  *   database behind
  */
-export async function load(
-  openDatabase: () => Promise<Database<string, string>>,
-  options: LoadOptions,
-): Promise<LoadResult> {
+export async function load(openDatabase: () => Promise<TextDatabase>, options: LoadOptions): Promise<LoadResult> {
   const { signal, onReject, onProgress } = options;
   const started = performance.now();
   const result: LoadResult = { records: 0, rejected: 0, bytes: 0, seconds: 0 };
+  let db: TextDatabase | undefined;
   let committer: Committer | undefined;
+  const fail = (error: unknown) => {
+    result.stopped = 'failed';
+    result.error = error;
+  };
   try {
     for await (const block of readBlocks(options)) {
       if (signal.aborted) break;
-      committer ??= new Committer(await openDatabase(), options.batchSize ?? 1000, (records) => {
+      db ??= await openDatabase();
+      committer ??= new Committer(db, options.batchSize ?? 1000, (records) => {
         result.records += records;
         onProgress?.(result.bytes, result.records);
       });
@@ -79,15 +84,13 @@ export async function load(
       }
     }
     if (signal.aborted) result.stopped = 'interrupted';
-    // Rows parsed but not yet in a batch go too; only what stands behind an interruption is left.
-    await committer?.finish();
   } catch (error) {
-    result.stopped = 'failed';
-    result.error = error;
-    // After a failure to read, what was read before it is kept; a failure to commit is known already.
-    await committer?.finish().catch(() => {});
+    fail(error);
   }
+  // Rows parsed but not yet sent go too, whatever ended the reading; after a failed batch this sends nothing more.
+  await committer?.finish().catch(fail);
   result.seconds = (performance.now() - started) / 1000;
+  if (result.stopped === undefined) await db?.flush().catch(fail);
   return result;
 }
 
@@ -100,7 +103,7 @@ async function* readBlocks(options: LoadOptions): AsyncGenerator<Block> {
 
 /** Gathers rows into batches and keeps a few of them in flight. */
 class Committer {
-  readonly #db: Database<string, string>;
+  readonly #db: TextDatabase;
   readonly #batchSize: number;
   readonly #onCommit: (records: number) => void;
   readonly #inFlight = new Set<Promise<void>>();
@@ -108,7 +111,7 @@ class Committer {
   #length = 0;
   #failure: { error: unknown } | undefined;
 
-  constructor(db: Database<string, string>, batchSize: number, onCommit: (records: number) => void) {
+  constructor(db: TextDatabase, batchSize: number, onCommit: (records: number) => void) {
     this.#db = db;
     this.#batchSize = batchSize;
     this.#onCommit = onCommit;

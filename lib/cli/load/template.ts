@@ -1,9 +1,5 @@
 import { usageError } from '../errors.ts';
-
-/** Why one row cannot be loaded. The load counts it and goes on. */
-export class RowError extends Error {
-  override readonly name = 'RowError';
-}
+import { RowError } from './blocks.ts';
 
 /** Makes a record's key from a row. */
 export interface KeyTemplate {

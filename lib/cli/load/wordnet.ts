@@ -1,5 +1,4 @@
-import type { Row } from './blocks.ts';
-import { RowError } from './template.ts';
+import { type Row, RowError } from './blocks.ts';
 import { lexFiles } from './wordnet-lexnames.ts';
 
 /** Part of speech in keys: noun, verb, adjective, adverb. */

@@ -64,8 +64,6 @@ async function makeReady(db: TextDatabase, folder: string, openSeconds: number):
   await db.put(markerKey, JSON.stringify({ complete: false, records: 0 } satisfies Marker));
   const { records, seconds, bytes } = await loadWordNet(db, folder);
   await db.put(markerKey, JSON.stringify({ complete: true, records } satisfies Marker));
-  // Into tables, so that whoever opens the folder next need not read the log.
-  await db.flush();
   const rate = `${formatRate(records, seconds)} with parsing`;
   return `Loaded ${formatCount(records)} records from ${formatBytes(bytes)} of text in ${formatSeconds(seconds)}: ${rate}.`;
 }
