@@ -21,7 +21,8 @@ foreach(name zstd lz4 snappy uring)
   endif()
 endforeach()
 
-find_library(THERMOCLINE_LIB_rocksdb librocksdb.a PATHS ${prefix}/lib ${prefix}/lib64 NO_DEFAULT_PATH NO_CACHE REQUIRED)
+find_library(THERMOCLINE_LIB_rocksdb librocksdb.a REQUIRED NO_CACHE
+  PATHS ${prefix} PATH_SUFFIXES lib lib64 lib/${CMAKE_LIBRARY_ARCHITECTURE} NO_DEFAULT_PATH)
 add_library(RocksDB::rocksdb STATIC IMPORTED)
 set_target_properties(RocksDB::rocksdb PROPERTIES
   IMPORTED_LOCATION ${THERMOCLINE_LIB_rocksdb}
