@@ -1,6 +1,6 @@
 // dist/: lib/ compiled for ES modules and for CommonJS.
 
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { inRoot, run } from './common.mjs';
 
@@ -27,20 +27,22 @@ export async function buildDist() {
   const now = inputs();
   if (isFresh(now)) return;
   console.log('Compiling lib/ to dist/');
-  rmSync(inRoot('dist'), { recursive: true, force: true });
+  // Made aside, so that what was good stays until its successor is.
+  const made = (...parts) => inRoot('dist.new', ...parts);
+  rmSync(made(), { recursive: true, force: true });
   const tsc = inRoot('node_modules/typescript/bin/tsc');
-  for (const project of ['tsconfig.esm.json', 'tsconfig.cjs.json']) {
-    await run(process.execPath, [tsc, '-p', inRoot(project)], { quiet: true });
+  for (const kind of ['esm', 'cjs']) {
+    const args = ['-p', inRoot(`tsconfig.${kind}.json`), '--noEmit', 'false', '--outDir', made(kind)];
+    await run(process.execPath, [tsc, ...args], { quiet: true });
   }
 
   // dist/cjs is a package scope of its own, so it needs its own "#addon"; an import may not leave its scope by itself.
-  mkdirSync(inRoot('dist/cjs'), { recursive: true });
   const manifest = { type: 'commonjs', imports: { '#addon': './addon.cjs' } };
-  writeFileSync(inRoot('dist/cjs/package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-  writeFileSync(inRoot('dist/cjs/addon.cjs'), "module.exports = require('../../lib/addon.cjs');\n");
-  writeFileSync(inRoot('dist/cjs/addon.d.cts'), 'declare const addon: unknown;\nexport = addon;\n');
-
-  const program = inRoot('dist/esm/cli/main.js');
-  if (existsSync(program)) chmodSync(program, 0o755);
-  writeFileSync(stamp, now);
+  writeFileSync(made('cjs/package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  writeFileSync(made('cjs/addon.cjs'), "module.exports = require('../../lib/addon.cjs');\n");
+  writeFileSync(made('cjs/addon.d.cts'), 'declare const addon: unknown;\nexport = addon;\n');
+  chmodSync(made('esm/cli/main.js'), 0o755);
+  writeFileSync(made('.inputs'), now);
+  rmSync(inRoot('dist'), { recursive: true, force: true });
+  renameSync(made(), inRoot('dist'));
 }

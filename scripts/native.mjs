@@ -10,40 +10,45 @@ const STEP = /^\[(\d+)\/(\d+)\] (?:Building|Linking) /;
 /** Shows how far a build by ninja is. */
 class BuildProgress {
   #title;
+  #library;
   #started = Date.now();
   #bar;
   #tick;
+  #lastDone = Date.now();
   #done = 0;
   #total = 0;
   #printed = 0;
 
-  constructor(title) {
+  /** @param library cli-progress, for a bar; without it, plain lines */
+  constructor(title, library) {
     this.#title = title;
+    this.#library = library;
   }
 
-  async line(text) {
+  line(text) {
     if (text.startsWith('-- Another checkout')) console.log(text.slice(3));
     const match = STEP.exec(text);
     if (match === null) return;
     const first = this.#total === 0;
     this.#done = Number(match[1]);
+    this.#lastDone = Date.now();
     this.#total = Number(match[2]);
-    if (first && process.stdout.isTTY) await this.#showBar();
+    if (first && this.#library) this.#startBar();
     this.#show();
   }
 
-  async #showBar() {
-    const { default: progress } = await import('cli-progress');
+  #startBar() {
     const format = `${this.#title} {bar} {percentage}% | {value}/{total} files | {elapsed} elapsed, {left} left`;
-    this.#bar = new progress.SingleBar({ format, hideCursor: true }, progress.Presets.shades_classic);
+    this.#bar = new this.#library.SingleBar({ format, hideCursor: true }, this.#library.Presets.shades_classic);
     this.#bar.start(this.#total, 0, this.#words());
     this.#tick = setInterval(() => this.#show(), 1000);
   }
 
   #words() {
     const elapsed = Date.now() - this.#started;
-    const left = this.#done === 0 ? '?' : `about ${clock((elapsed / this.#done) * (this.#total - this.#done))}`;
-    return { elapsed: clock(elapsed), left };
+    const each = (this.#lastDone - this.#started) / this.#done;
+    const left = Math.max(0, each * this.#total - elapsed);
+    return { elapsed: clock(elapsed), left: this.#done === 0 ? '?' : `about ${clock(left)}` };
   }
 
   #show() {
@@ -51,7 +56,7 @@ class BuildProgress {
     if (this.#bar !== undefined) {
       this.#bar.setTotal(this.#total);
       this.#bar.update(this.#done, words);
-    } else if (!process.stdout.isTTY && this.#done * 10 >= this.#printed * this.#total) {
+    } else if (this.#done * 10 >= this.#printed * this.#total) {
       const percent = Math.floor((this.#done * 100) / this.#total);
       this.#printed = Math.floor(percent / 10) + 1;
       console.log(
@@ -67,7 +72,8 @@ class BuildProgress {
 }
 
 async function runWithProgress(title, command, args) {
-  const progress = new BuildProgress(title);
+  const library = process.stdout.isTTY ? (await import('cli-progress')).default : undefined;
+  const progress = new BuildProgress(title, library);
   try {
     // The status that BuildProgress reads, whatever the user's environment sets.
     await run(command, args, { env: { NINJA_STATUS: '[%f/%t] ' }, onLine: (line) => progress.line(line) });
