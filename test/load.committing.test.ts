@@ -122,6 +122,19 @@ test('a batch that fails ends the load, and only acknowledged batches are counte
   assert.ok(db.batches.length < 20, `${db.batches.length} batches were sent after the failure`);
 });
 
+test('nothing more is sent after a failed batch, not even at the end of the files', async () => {
+  const db = new Recorder();
+  db.onBatch = () => {
+    throw new Error('the disk is full');
+  };
+  const reader: Reader = async function* () {
+    yield block(0, 4);
+    await sleep(50);
+  };
+  const result = await loadBlocks(db, [], { reader });
+  assert.deepEqual([result.stopped, result.records, db.batches.length], ['failed', 0, 1]);
+});
+
 test('a reader that fails ends the load, and what was read before it is kept and counted', async () => {
   const db = new Recorder();
   const broken = new Error('cannot read');

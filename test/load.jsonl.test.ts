@@ -82,12 +82,12 @@ test('a line beyond the limit is malformed and is not kept in memory', async () 
     yield Buffer.from('x\n{"id":3}\n');
   }
   const keys: string[] = [];
-  const rejected: number[] = [];
+  const rejected: string[] = [];
   for await (const { rows, rejects } of jsonLinesReader(keyColumn('id'), undefined)('f', pieces())) {
     keys.push(...rows.map(({ key }) => key));
-    rejected.push(...rejects.map(({ line }) => line));
+    rejected.push(...rejects.map(({ line, reason }) => `${line}: ${reason}`));
   }
-  assert.deepEqual([keys, rejected], [['1', '3'], [2]]);
+  assert.deepEqual([keys, rejected], [['1', '3'], [`2: the line is longer than ${maxRowBytes} bytes`]]);
 });
 
 test.run();
