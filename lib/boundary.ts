@@ -1,5 +1,6 @@
 import { markAsUntransferable } from 'node:worker_threads';
 import { native } from './native.ts';
+import { shared } from './shared.ts';
 
 /** The longest key, in bytes. */
 export const MAX_KEY_BYTES = 64 * 1024;
@@ -14,10 +15,13 @@ export const STANDALONE_BYTES = 16 * 1024;
  * The memory that single-key lookups use: the key is written to `request`, the engine writes the value to the slab, and
  * the caller gets a view of the slab. The engine knows both addresses, so a lookup passes numbers alone.
  */
-export const request: Buffer = Buffer.allocUnsafeSlow(MAX_KEY_BYTES + 16);
-native.pinRequest(request);
+export const request: Buffer = shared('request', () => {
+  const buffer = Buffer.allocUnsafeSlow(MAX_KEY_BYTES + 16);
+  native.pinRequest(buffer);
+  return buffer;
+});
 
-export const slab: { buffer: Buffer; offset: number } = { buffer: Buffer.alloc(0), offset: 0 };
+export const slab: { buffer: Buffer; offset: number } = shared('slab', () => ({ buffer: Buffer.alloc(0), offset: 0 }));
 
 /** Starts a new slab; views of the old one keep it alive. */
 export function renewSlab(): void {
@@ -34,4 +38,4 @@ export function slabIsAttached(): boolean {
   return slab.buffer.length === SLAB_BYTES;
 }
 
-renewSlab();
+if (slab.buffer.length === 0) renewSlab();

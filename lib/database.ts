@@ -1,5 +1,9 @@
 import { EventEmitter } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import { Batch, type BatchOptions } from './batch.ts';
+import { applyConditional, type Condition, hasConditions } from './conditions.ts';
 import { call, takeError } from './dispatcher.ts';
+import type { Durability, WriteOptions } from './durability.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import { DatabaseIterator, type Projection } from './iterator.ts';
@@ -12,11 +16,14 @@ import {
   type NativeSnapshot,
 } from './native.ts';
 import { checkObject } from './options.ts';
+import { Packer } from './packer.ts';
 import { boundsOf, type KeyRange, RANGE_NAMES, rangeArgument } from './range.ts';
 import { Reads } from './reads.ts';
 import { Snapshot } from './snapshot.ts';
 import type { Stats } from './stats.ts';
-import { Writes } from './writes.ts';
+import { readStream, writeStream } from './streams.ts';
+import { retrying, type Transaction, type TransactionSource } from './transaction.ts';
+import { type CommitHandle, Writes } from './writes.ts';
 
 /** Where a database stands. `open()` resolves with one that is open. */
 export type Status = 'open' | 'closing' | 'closed';
@@ -27,18 +34,16 @@ export interface ReadOptions<K, V> {
   snapshot?: Snapshot<K, V>;
 }
 
-/** Options of every write. */
-export interface WriteOptions {
-  /** What the promise promises: `'wal'`, the default, survives a crash of the process. */
-  durability?: 'wal';
-  /** Gives up waiting: the promise rejects with ERR_ABORTED, the write may still happen if it has been sent. */
-  signal?: AbortSignal;
-}
-
 /** Options of a single put. */
 export interface PutOptions extends WriteOptions {
   /** Milliseconds after which the record reads as missing, at least 1. Default: never. */
   ttl?: number;
+}
+
+/** Options of `transaction`. */
+export interface TransactionOptions extends WriteOptions {
+  /** How often to run the function again after a conflict, with growing pauses. Default 16. */
+  retries?: number;
 }
 
 export interface BatchPut<K, V> {
@@ -47,14 +52,18 @@ export interface BatchPut<K, V> {
   value: V;
   /** Milliseconds, as in {@link PutOptions.ttl}. */
   ttl?: number;
+  /** The whole batch is written only if this holds; else ERR_CONDITION. */
+  if?: Condition<V>;
 }
 
-export interface BatchDelete<K> {
+export interface BatchDelete<K, V = unknown> {
   type: 'del';
   key: K;
+  /** The whole batch is written only if this holds; else ERR_CONDITION. */
+  if?: Condition<V>;
 }
 
-export type BatchOperation<K, V> = BatchPut<K, V> | BatchDelete<K>;
+export type BatchOperation<K, V> = BatchPut<K, V> | BatchDelete<K, V>;
 
 /** Options of iterators: a range, and how to walk it. */
 export interface IteratorOptions<K, V> extends KeyRange<K>, ReadOptions<K, V> {
@@ -73,6 +82,9 @@ export interface DatabaseEvents {
 }
 
 const READ_NAMES = new Set(['snapshot']);
+const WRITE_NAMES = new Set(['durability', 'signal']);
+const TRANSACTION_NAMES = new Set([...WRITE_NAMES, 'retries']);
+const DEFAULT_RETRIES = 16;
 const ITERATOR_NAMES = new Set([...RANGE_NAMES, 'reverse', 'limit', 'fillCache', 'snapshot']);
 
 /**
@@ -93,14 +105,21 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   #closed: Promise<void> | undefined;
 
   /** @internal Use `open()`. */
-  constructor(location: string, native: NativeDatabase, keys: KeyCodec<K>, values: ValueCodec<V>, readOnly: boolean) {
+  constructor(
+    location: string,
+    native: NativeDatabase,
+    keys: KeyCodec<K>,
+    values: ValueCodec<V>,
+    readOnly: boolean,
+    durability: Durability,
+  ) {
     super();
     this.location = location;
     this.#native = native;
     this.#keys = keys;
     this.#values = values;
     this.#reads = new Reads(native, keys, values);
-    this.#writes = new Writes(native, keys, values, readOnly, () => this.emit('drain'));
+    this.#writes = new Writes(native, keys, values, readOnly, durability, () => this.emit('drain'));
   }
 
   get status(): Status {
@@ -234,10 +253,89 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<void> {
     if (this.#status !== 'open') return Promise.reject(this.#closedError());
     try {
+      if (hasConditions(operations)) return this.#conditional(operations, options, 'of batch');
       return this.#writes.batch(operations, options);
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /**
+   * Like {@link Database.batch}, with a promise for each stage: `applied` when reads see the batch and it survives a
+   * crash of the process, `durable` when it survives a loss of power.
+   *
+   * @throws as {@link Database.put}, through both promises; bad arguments throw at once
+   * @example
+   * ```ts
+   * const commit = db.commit([{ type: 'put', key: 'order/7', value: order }]);
+   * await commit.applied; // answer the user
+   * await commit.durable; // ship the goods
+   * ```
+   */
+  commit(operations: readonly BatchOperation<K, V>[], options?: { signal?: AbortSignal }): CommitHandle {
+    if (this.#status !== 'open') throw this.#closedError();
+    if (hasConditions(operations)) throw invalid('commit takes no conditions: use batch or transaction');
+    return this.#writes.commit(operations, options);
+  }
+
+  /**
+   * Begins a batch that is built step by step.
+   *
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   */
+  beginBatch(options: BatchOptions = {}): Batch<K, V> {
+    if (this.#status !== 'open') throw this.#closedError();
+    return new Batch(this.#keys, this.#values, this.#writes, options);
+  }
+
+  /**
+   * Writes one record if the condition holds.
+   *
+   * @returns whether it held.
+   * @throws as {@link Database.put}, and ERR_CONFLICT if others kept writing the key
+   * @example
+   * ```ts
+   * const won = await db.putIf('lock/report', me, { absent: true }, { ttl: 10_000 });
+   * ```
+   */
+  async putIf(key: K, value: V, condition: Condition<V>, options: PutOptions = {}): Promise<boolean> {
+    const { ttl, ...rest } = checkObject(options, new Set([...WRITE_NAMES, 'ttl']), 'of putIf') as PutOptions;
+    const operation: BatchPut<K, V> = { type: 'put', key, value, if: condition };
+    if (ttl !== undefined) operation.ttl = ttl;
+    return this.#held([operation], rest);
+  }
+
+  /**
+   * Deletes one record if its value is the given one.
+   *
+   * @returns whether it was.
+   * @throws as {@link Database.putIf}
+   */
+  async deleteIf(key: K, condition: { equals: V }, options: WriteOptions = {}): Promise<boolean> {
+    return this.#held([{ type: 'del', key, if: condition }], options);
+  }
+
+  /**
+   * Runs `fn` with a transaction and writes what it put and deleted, all or nothing. If something it read was written
+   * by others meanwhile, `fn` runs again, so it should have no effects of its own.
+   *
+   * @returns what `fn` resolved with.
+   * @throws ERR_CONFLICT after `retries` conflicts, what `fn` throws, and as {@link Database.put}
+   * @example
+   * ```ts
+   * await db.transaction(async (tx) => {
+   *   const balance = Number(await tx.get('balance'));
+   *   tx.put('balance', String(balance - 10));
+   * });
+   * ```
+   */
+  async transaction<R>(fn: (tx: Transaction<K, V>) => Promise<R>, options: TransactionOptions = {}): Promise<R> {
+    if (this.#status !== 'open') throw this.#closedError();
+    if (typeof fn !== 'function') throw invalid('transaction takes a function');
+    const { retries = DEFAULT_RETRIES, ...rest } = options;
+    const flags = this.#writes.settings.check(options, TRANSACTION_NAMES, 'of transaction');
+    if (!Number.isInteger(retries) || retries < 0) throw invalid('retries must be a whole number, at least 0');
+    return retrying(this.#source(), flags, retries, rest.signal, fn);
   }
 
   /**
@@ -345,6 +443,36 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   }
 
   /**
+   * A Readable of `[key, value]` pairs in object mode, for pipelines.
+   *
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   */
+  createReadStream(options?: IteratorOptions<K, V>): Readable {
+    return readStream(this, options);
+  }
+
+  /**
+   * A Writable of `[key, value]` pairs in object mode; each is a write of its own.
+   *
+   * @throws ERR_CLOSED
+   */
+  createWriteStream(options?: WriteOptions): Writable {
+    if (this.#status !== 'open') throw this.#closedError();
+    return writeStream(this, options);
+  }
+
+  /**
+   * Accepts writes again after the disk was full and has room again. After a failed sync of the log only closing and
+   * reopening helps.
+   *
+   * @throws ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_CLOSED
+   */
+  async resume(): Promise<void> {
+    if (this.#status !== 'open') throw this.#closedError();
+    await call<undefined>((ticket) => this.#native.resume(ticket));
+  }
+
+  /**
    * @returns counters, latencies and sizes, of all who share this database.
    * @throws ERR_CLOSED
    */
@@ -366,7 +494,8 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
       this.#reads.flush();
       this.#closed = call<undefined>((ticket) => this.#native.close(ticket)).then(() => {
         this.#status = 'closed';
-        this.emit('closed');
+        // On its own: a listener that throws is not a failure of close().
+        process.nextTick(() => this.emit('closed'));
       });
     }
     return this.#closed;
@@ -381,7 +510,10 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     checkObject(options, ITERATOR_NAMES, 'of an iterator');
     const { reverse = false, limit = -1, fillCache } = options ?? {};
     if (typeof reverse !== 'boolean') throw invalid('reverse must be true or false');
-    if (typeof limit !== 'number' || !(limit === -1 || limit === Number.POSITIVE_INFINITY || (limit >= 0 && Number.isInteger(limit)))) {
+    if (
+      typeof limit !== 'number' ||
+      !(limit === -1 || limit === Number.POSITIVE_INFINITY || (limit >= 0 && Number.isInteger(limit)))
+    ) {
       throw invalid('limit must be a whole number, or -1 for no limit');
     }
     if (fillCache !== undefined && typeof fillCache !== 'boolean') throw invalid('fillCache must be true or false');
@@ -391,9 +523,57 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     if (projection !== 'values') flags |= CURSOR_KEYS;
     if (projection !== 'keys') flags |= CURSOR_VALUES;
     if (fillCache ?? bounded) flags |= CURSOR_FILL_CACHE;
-    const native = this.#native.cursor(start, end, flags, Number.isFinite(limit) ? limit : -1, this.#snapshotOf(options));
+    const native = this.#native.cursor(
+      start,
+      end,
+      flags,
+      Number.isFinite(limit) ? limit : -1,
+      this.#snapshotOf(options),
+    );
     if (native === undefined) throw takeError();
-    return new DatabaseIterator<K, V, T>({ cursor: native, keys: this.#keys, values: this.#values, projection });
+    return new DatabaseIterator<K, V, T>({
+      cursor: native,
+      keys: this.#keys,
+      values: this.#values,
+      projection,
+      isOpen: this.#isOpen,
+    });
+  }
+
+  readonly #isOpen = () => this.#status === 'open';
+
+  #source(): TransactionSource<K, V> {
+    return {
+      database: this,
+      native: this.#native,
+      keys: this.#keys,
+      values: this.#values,
+      writes: this.#writes,
+    };
+  }
+
+  async #conditional(
+    operations: readonly BatchOperation<K, V>[],
+    options: WriteOptions | undefined,
+    where: string,
+  ): Promise<void> {
+    const flags = this.#writes.settings.check(options ?? {}, WRITE_NAMES, where);
+    this.#writes.packAll(new Packer(64), operations); // bad operations are refused before anything is read
+    await retrying(this.#source(), flags, DEFAULT_RETRIES, options?.signal, (transaction) =>
+      applyConditional(transaction, this.#keys, this.#values, operations),
+    );
+  }
+
+  async #held(operations: BatchOperation<K, V>[], options: WriteOptions): Promise<boolean> {
+    if (this.#status !== 'open') throw this.#closedError();
+    hasConditions(operations);
+    try {
+      await this.#conditional(operations, options, 'of a conditional write');
+      return true;
+    } catch (error) {
+      if (error instanceof ThermoclineError && error.code === 'ERR_CONDITION') return false;
+      throw error;
+    }
   }
 
   #snapshotOf(options: ReadOptions<K, V> | undefined): NativeSnapshot | undefined {

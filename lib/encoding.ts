@@ -1,4 +1,4 @@
-import { invalid } from './error.ts';
+import { invalid, ThermoclineError } from './error.ts';
 
 /** How keys look to the program: `'utf8'` strings (the default) or `'buffer'`. */
 export type KeyEncoding = 'utf8' | 'buffer';
@@ -110,7 +110,14 @@ const jsonValues: ValueCodec<unknown> = {
     if (text === undefined) throw invalid(`${typeName(value)} cannot be written as JSON`);
     return text;
   },
-  decode: (buffer, start, end) => JSON.parse(buffer.utf8Slice(start, end)),
+  decode(buffer, start, end) {
+    try {
+      return JSON.parse(buffer.utf8Slice(start, end));
+    } catch (cause) {
+      const message = 'a stored value is not JSON: it was written with another valueEncoding, or is damaged';
+      throw new ThermoclineError('ERR_CORRUPTION', message, { cause });
+    }
+  },
   keepsBytes: false,
 };
 

@@ -1,3 +1,5 @@
+export { Batch, type BatchOptions, type Savepoint } from './batch.ts';
+export type { Condition } from './conditions.ts';
 export {
   type BatchDelete,
   type BatchOperation,
@@ -8,14 +10,17 @@ export {
   type PutOptions,
   type ReadOptions,
   type Status,
-  type WriteOptions,
+  type TransactionOptions,
 } from './database.ts';
+export type { Durability, WriteOptions } from './durability.ts';
 export type { Codec, KeyEncoding, ValueEncoding } from './encoding.ts';
 export { type ErrorCode, ThermoclineError } from './error.ts';
 export { DatabaseIterator } from './iterator.ts';
 export { destroy, open } from './open.ts';
-export type { MemoryOptions, OpenOptions, Preset, ThreadOptions } from './options.ts';
+export type { GroupOptions, MemoryOptions, OpenOptions, Preset, ThreadOptions } from './options.ts';
 export type { KeyRange } from './range.ts';
 export type { Size } from './size.ts';
 export { Snapshot } from './snapshot.ts';
 export type { LatencySeconds, OperationTotals, Stats } from './stats.ts';
+export { Transaction } from './transaction.ts';
+export type { CommitHandle } from './writes.ts';

@@ -1,7 +1,7 @@
-import { CHUNK_ASCII_KEYS, CHUNK_LAST, type NativeChunk, type NativeCursor } from './native.ts';
 import { call, issueTicket, withdrawTicket } from './dispatcher.ts';
 import type { KeyCodec, SliceableBuffer, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
+import { CHUNK_ASCII_KEYS, CHUNK_LAST, type NativeChunk, type NativeCursor } from './native.ts';
 import { keyBytes } from './range.ts';
 
 /** @internal What an iterator yields of each record. */
@@ -13,12 +13,11 @@ export interface IteratorSource<K, V> {
   readonly keys: KeyCodec<K>;
   readonly values: ValueCodec<V>;
   readonly projection: Projection;
+  /** False once the database is closing. */
+  isOpen(): boolean;
 }
 
 const NOTHING = Promise.resolve(undefined);
-
-/** How many records for-await asks for at a time: enough to fill a chunk of small ones. */
-const AHEAD = 1024;
 
 /**
  * An ordered walk over a range, as the database was when it was made.
@@ -51,10 +50,16 @@ export class DatabaseIterator<K, V, T = [K, V]> {
    * @throws ERR_CLOSED, ERR_CORRUPTION, ERR_IO
    */
   next(): Promise<T | undefined> {
-    if (this.#tail === undefined) {
+    if (this.#tail === undefined && this.#isOpen()) {
       const chunk = this.#chunk;
-      if (chunk !== undefined && chunk.left > 0 && !this.#closed) return Promise.resolve(chunk.take() as T);
-      if (this.#ended && !this.#closed) return NOTHING;
+      if (chunk !== undefined && chunk.left > 0) {
+        try {
+          return Promise.resolve(chunk.take() as T);
+        } catch (error) {
+          return Promise.reject(error);
+        }
+      }
+      if (this.#ended) return NOTHING;
     }
     return this.#inTurn(async () => ((await this.#fill(16)) ? (this.#chunk?.take() as T) : undefined));
   }
@@ -85,9 +90,9 @@ export class DatabaseIterator<K, V, T = [K, V]> {
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
    */
   seek(key: K): void {
-    if (this.#closed) throw closedError();
+    if (!this.#isOpen()) throw closedError();
     if (this.#tail !== undefined) throw invalid('seek while a call of this iterator is pending: await that first');
-    this.#source.cursor.seek(keyBytes(this.#source.keys, key));
+    this.#source.cursor.seek(keyBytes(this.#source.keys, key), this.#chunk?.left ?? 0);
     this.#chunk = undefined;
     this.#ended = false;
     this.#failure = undefined;
@@ -115,13 +120,12 @@ export class DatabaseIterator<K, V, T = [K, V]> {
   /** @internal A record that is in hand, without a promise; `undefined` if there is none. */
   takeReady(): T | undefined {
     const chunk = this.#chunk;
-    if (chunk === undefined || chunk.left === 0 || this.#tail !== undefined || this.#closed) return undefined;
+    if (chunk === undefined || chunk.left === 0 || this.#tail !== undefined || !this.#isOpen()) return undefined;
     return chunk.take() as T;
   }
 
-  /** @internal Brings records in hand. False at the end. */
-  refill(): Promise<boolean> {
-    return this.#inTurn(async () => this.#fill(AHEAD));
+  #isOpen(): boolean {
+    return !this.#closed && this.#source.isOpen();
   }
 
   /** Runs calls one after another. */
@@ -137,7 +141,7 @@ export class DatabaseIterator<K, V, T = [K, V]> {
 
   /** Whether a record is in hand, after fetching a chunk if need be. */
   #fill(wanted: number): boolean | Promise<boolean> {
-    if (this.#closed) throw closedError();
+    if (!this.#isOpen()) throw closedError();
     if (this.#chunk !== undefined && this.#chunk.left > 0) return true;
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#ended) return false;
@@ -161,7 +165,7 @@ export class DatabaseIterator<K, V, T = [K, V]> {
       reject = onFailure;
     }).then(
       () => {
-        if (this.#closed) throw closedError();
+        if (!this.#isOpen()) throw closedError();
         return this.#take(wanted);
       },
       (error: Error) => {
@@ -242,17 +246,30 @@ class Steps<K, V, T> implements AsyncIterableIterator<T> {
   }
 
   next(): Promise<IteratorResult<T>> {
-    const value = this.#iterator.takeReady();
-    if (value !== undefined) return Promise.resolve({ done: false, value });
+    try {
+      const value = this.#iterator.takeReady();
+      if (value !== undefined) return Promise.resolve({ done: false, value });
+    } catch (error) {
+      return this.#fail(error);
+    }
     return this.#slowNext();
   }
 
   async #slowNext(): Promise<IteratorResult<T>> {
     if (this.#done) return { done: true, value: undefined };
-    const value = await this.#iterator.next();
-    if (value !== undefined) return { done: false, value };
+    let value: T | undefined;
+    try {
+      value = await this.#iterator.next();
+    } catch (error) {
+      return this.#fail(error);
+    }
+    return value === undefined ? this.return() : { done: false, value };
+  }
+
+  /** A loop does not call return() after a step that failed. */
+  async #fail(error: unknown): Promise<never> {
     await this.return();
-    return { done: true, value: undefined };
+    throw error;
   }
 
   async return(): Promise<IteratorResult<T>> {

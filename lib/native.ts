@@ -13,6 +13,10 @@ export interface NativeOptions {
   readThreads?: number;
   backgroundThreads?: number;
   hardInFlightBytes?: number;
+  minGroupBytes?: number;
+  maxGroupBytes?: number;
+  commitWindowNanos?: number;
+  withoutLog?: boolean;
 }
 
 /** Index of uint32 pairs (arena << 16 | offset, length), then the arenas. A length of 2^32 - 1 means absent. */
@@ -29,6 +33,9 @@ export const LOOKUP_ABSENT = -1;
 export const LOOKUP_MISS = -2;
 export const LOOKUP_NEEDS_ROOM = -16;
 
+export const SUBMIT_ATOMIC = 1;
+export const SUBMIT_FSYNC = 2;
+
 export const READ_ASK_CACHE = 1;
 export const READ_PRESENCE_ONLY = 2;
 
@@ -41,16 +48,42 @@ export interface NativeSnapshot {
   close(): void;
 }
 
+export interface NativeTransaction {
+  snapshot(): NativeSnapshot | undefined;
+  end(): void;
+}
+
 export interface NativeCursor {
   take(ticket: number, wanted: number): NativeChunk | undefined;
-  seek(target: Uint8Array): void;
+  seek(target: Uint8Array, unread: number): void;
   close(ticket: number): void;
 }
 
 export interface NativeDatabase {
   lookup(keyBytes: number, slabOffset: number, cacheOnly: boolean): number;
   lookupLarge(keyBytes: number, target: Uint8Array): number;
-  submit(ticket: number, packed: Uint8Array, size: number, operations: number, atomic: boolean): number;
+  submit(
+    ticket: number,
+    packed: Uint8Array,
+    size: number,
+    operations: number,
+    flags: number,
+    appliedTicket: number,
+  ): number;
+  submitChecked(
+    ticket: number,
+    packed: Uint8Array,
+    size: number,
+    operations: number,
+    flags: number,
+    transaction: NativeTransaction,
+    readKeys: Uint8Array,
+    readSize: number,
+    readCount: number,
+    readRanges: (Uint8Array | undefined)[],
+  ): number;
+  beginTransaction(ticket: number): void;
+  resume(ticket: number): void;
   getMany(
     ticket: number,
     packed: Uint8Array,

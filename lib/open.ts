@@ -4,7 +4,7 @@ import { call } from './dispatcher.ts';
 import { type Codec, type KeyEncoding, keyCodec, type ValueEncoding, valueCodec } from './encoding.ts';
 import { invalid } from './error.ts';
 import { type NativeDatabase, native } from './native.ts';
-import { nativeOptions, type OpenOptions } from './options.ts';
+import { checkDurability, nativeOptions, type OpenOptions } from './options.ts';
 
 type KeyOf<E> = E extends 'buffer' ? Buffer : string;
 // biome-ignore format: a table
@@ -28,16 +28,17 @@ function checkLocation(location: unknown): string {
  * const db = await open('./data', { valueEncoding: 'json' });
  * ```
  */
-export async function open<KE extends KeyEncoding = 'utf8', VE extends ValueEncoding<never> = 'buffer'>(
+export async function open<KE extends KeyEncoding = 'utf8', VE extends ValueEncoding<unknown> = 'buffer'>(
   location: string,
   options?: Omit<OpenOptions, 'keyEncoding' | 'valueEncoding'> & { keyEncoding?: KE; valueEncoding?: VE },
 ): Promise<Database<KeyOf<KE>, ValueOf<VE>>> {
   const path = checkLocation(location);
   const checked = nativeOptions(options);
+  const durability = checkDurability(options?.durability);
   const keys = keyCodec(options?.keyEncoding);
   const values = valueCodec(options?.valueEncoding);
   const handle = await call<NativeDatabase>((ticket) => native.open(ticket, path, checked));
-  return new Database(path, handle, keys as never, values as never, checked.readOnly ?? false);
+  return new Database(path, handle, keys as never, values as never, checked.readOnly ?? false, durability);
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Durability } from './durability.ts';
 import type { KeyEncoding, ValueEncoding } from './encoding.ts';
 import { invalid } from './error.ts';
 import type { NativeOptions } from './native.ts';
@@ -24,6 +25,16 @@ export interface ThreadOptions {
   background?: number;
 }
 
+/** How the engine coalesces writes that arrive together. */
+export interface GroupOptions {
+  /** The smallest target of a group, in bytes. Default 64 KB. */
+  floor?: Size;
+  /** The largest target of a group, in bytes; one larger batch goes alone. Default 4 MB. */
+  ceiling?: Size;
+  /** Milliseconds that a group may wait for company. Default 0: what waits is written at once. */
+  window?: number;
+}
+
 /** Options of `open`. Unknown names are refused. */
 export interface OpenOptions {
   /** Create the database if there is none. Default `true`. */
@@ -34,8 +45,15 @@ export interface OpenOptions {
   readOnly?: boolean;
   /** Column families that a new database is divided into, 1 to 256. Default 4. Ignored for one that exists. */
   shards?: number;
-  /** What an acknowledged write has survived: `'wal'`, the default, means a crash of the process. */
-  durability?: 'wal';
+  /**
+   * What an acknowledged write has survived: `'wal'`, the default, a crash of the process; `'fsync'` a loss of power.
+   * `'none'` is fixed when a database is created: it has no log, and promises only what was flushed or closed.
+   */
+  durability?: Durability;
+  /** How writes are grouped before they are written together. */
+  group?: GroupOptions;
+  /** Writes that wait for the engine; above this they are refused with ERR_BACKPRESSURE. Default 512 MB. */
+  maxInFlight?: Size;
   /** Sets `memory` as a whole. Default `'balanced'`. */
   preset?: Preset;
   memory?: MemoryOptions;
@@ -43,7 +61,7 @@ export interface OpenOptions {
   /** Default `'utf8'`. */
   keyEncoding?: KeyEncoding;
   /** Default `'buffer'`. */
-  valueEncoding?: ValueEncoding<never>;
+  valueEncoding?: ValueEncoding;
 }
 
 const NAMES = new Set([
@@ -52,6 +70,8 @@ const NAMES = new Set([
   'readOnly',
   'shards',
   'durability',
+  'group',
+  'maxInFlight',
   'preset',
   'memory',
   'threads',
@@ -98,12 +118,23 @@ function size(value: unknown, name: string): number | undefined {
   return value === undefined ? undefined : parseSize(value, name);
 }
 
+/** @internal */
+export function checkDurability(value: unknown): Durability {
+  if (value === undefined) return 'wal';
+  if (value === 'none' || value === 'wal' || value === 'fsync') return value;
+  throw invalid("durability must be 'none', 'wal' or 'fsync'");
+}
+
 /** Checks every option and gives what the engine is told. Undefined members mean the engine's default. */
 export function nativeOptions(options: unknown): NativeOptions {
   const given = checkObject(options, NAMES, 'of open') ?? {};
   const memory = checkObject(given.memory, new Set(['hotCache', 'blockCache', 'writeBuffer']), 'of memory') ?? {};
   const threads = checkObject(given.threads, new Set(['read', 'background']), 'of threads') ?? {};
-  if (given.durability !== undefined && given.durability !== 'wal') throw invalid("durability must be 'wal'");
+  const group = checkObject(given.group, new Set(['floor', 'ceiling', 'window']), 'of group') ?? {};
+  const { window } = group;
+  if (window !== undefined && !(typeof window === 'number' && window >= 0 && window <= 1000)) {
+    throw invalid('group.window must be a number of milliseconds from 0 to 1000');
+  }
   if (given.preset !== undefined && !PRESETS.includes(given.preset as string)) {
     throw invalid(`preset must be one of ${PRESETS.join(', ')}`);
   }
@@ -118,6 +149,11 @@ export function nativeOptions(options: unknown): NativeOptions {
     writeBuffer: size(memory.writeBuffer, 'memory.writeBuffer'),
     readThreads: integer(threads.read, 'threads.read', 1, 256),
     backgroundThreads: integer(threads.background, 'threads.background', 1, 256),
+    hardInFlightBytes: size(given.maxInFlight, 'maxInFlight'),
+    minGroupBytes: size(group.floor, 'group.floor'),
+    maxGroupBytes: size(group.ceiling, 'group.ceiling'),
+    commitWindowNanos: window === undefined ? undefined : Math.round(window * 1e6),
+    withoutLog: checkDurability(given.durability) === 'none',
   };
   return checked as NativeOptions;
 }

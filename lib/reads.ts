@@ -16,6 +16,8 @@ import { Packer, writeKey } from './packer.ts';
 
 const ABSENT = 0xffffffff;
 const PACK_BYTES = 64 * 1024;
+/** Of one call to the engine, whose results name one of at most 65,536 arenas; every arena holds a value. */
+const MAX_KEYS = 65_536;
 
 interface Waiter<V> {
   resolve(value: V | undefined): void;
@@ -59,14 +61,22 @@ export class Reads<K, V> {
   }
 
   getMany(keys: readonly K[], snapshot: NativeSnapshot | undefined): Promise<(V | undefined)[]> {
+    if (keys.length > MAX_KEYS) return this.#inParts(keys, (part) => this.getMany(part, snapshot));
     return this.#read(keys, READ_ASK_CACHE, snapshot, (results, count) => this.#decode(results, count));
   }
 
   hasMany(keys: readonly K[], snapshot: NativeSnapshot | undefined): Promise<boolean[]> {
+    if (keys.length > MAX_KEYS) return this.#inParts(keys, (part) => this.hasMany(part, snapshot));
     return this.#read(keys, READ_ASK_CACHE | READ_PRESENCE_ONLY, snapshot, ([index], count) => {
       const pairs = pairsOf(index as Buffer, count);
       return Array.from({ length: count }, (_, i) => pairs[2 * i + 1] !== ABSENT);
     });
+  }
+
+  async #inParts<R>(keys: readonly K[], read: (part: readonly K[]) => Promise<R[]>): Promise<R[]> {
+    const parts: Promise<R[]>[] = [];
+    for (let i = 0; i < keys.length; i += MAX_KEYS) parts.push(read(keys.slice(i, i + MAX_KEYS)));
+    return (await Promise.all(parts)).flat();
   }
 
   /** Sends the misses of this turn. */
@@ -106,10 +116,10 @@ export class Reads<K, V> {
   #cut(length: number): V {
     const start = slab.offset;
     const end = start + length;
-    const value = this.#values.decode(slab.buffer as SliceableBuffer, start, end);
-    // Eight-byte steps, so that typed arrays over a value are aligned.
+    // Before decoding, since a codec may read too. Eight-byte steps, so that typed arrays over a value are aligned.
+    const { buffer } = slab;
     if (this.#values.keepsBytes) slab.offset = (end + 7) & ~7;
-    return value;
+    return this.#values.decode(buffer as SliceableBuffer, start, end);
   }
 
   /** A value that gets a buffer of its own. It may change size, or vanish, between two looks. */

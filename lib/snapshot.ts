@@ -1,7 +1,6 @@
-import type { Database } from './database.ts';
-import type { DatabaseIterator } from './iterator.ts';
-import type { IteratorOptions } from './database.ts';
+import type { Database, IteratorOptions } from './database.ts';
 import { ThermoclineError } from './error.ts';
+import type { DatabaseIterator } from './iterator.ts';
 import type { NativeSnapshot } from './native.ts';
 
 /**

@@ -23,14 +23,23 @@ export interface LatencySeconds {
 export interface Stats {
   shards: number;
   operations: Record<'get' | 'getMany' | 'put' | 'delete' | 'batch' | 'deleteRange' | 'scan', OperationTotals>;
-  latencySeconds: Record<'get' | 'getMany' | 'put' | 'batch' | 'scanChunk' | 'groupWrite' | 'flush', LatencySeconds>;
+  latencySeconds: Record<
+    'get' | 'getMany' | 'put' | 'batch' | 'scanChunk' | 'groupWrite' | 'fsync' | 'flush',
+    LatencySeconds
+  >;
   hotCache: { hits: number; negativeHits: number; misses: number; entries: number };
   writes: {
     commits: number;
     groups: number;
     groupOperations: number;
     groupBytes: number;
+    /** Log syncs; each may serve many writes. */
+    fsyncs: number;
     inFlightBytes: number;
+    /** Of the oldest write that waits for the committer. */
+    queueAgeSeconds: number;
+    /** What the adaptive grouping asks for at present. */
+    targetGroupBytes: number;
     backpressureRejections: number;
     stalls: number;
     stallSeconds: number;

@@ -1,9 +1,9 @@
+import type { BatchOperation } from './database.ts';
 import { issueTicket, takeError, withdrawTicket } from './dispatcher.ts';
-import type { BatchOperation, PutOptions, WriteOptions } from './database.ts';
+import { aborted, type Durability, expiryOf, until, type WriteOptions, WriteSettings } from './durability.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
-import type { NativeDatabase } from './native.ts';
-import { checkObject } from './options.ts';
+import { type NativeDatabase, SUBMIT_ATOMIC, SUBMIT_FSYNC } from './native.ts';
 import { Packer } from './packer.ts';
 import type { Bounds } from './range.ts';
 
@@ -12,17 +12,29 @@ const PACK_BYTES = 64 * 1024;
 const SOFT_IN_FLIGHT_BYTES = 32 * 1024 * 1024;
 /** How many packs putMany keeps in flight: one being written, one waiting, one being packed, one to spare. */
 const PUT_MANY_AHEAD = 4;
-const MAX_EXPIRY_MS = 2 ** 48 - 1;
 
 const WRITE_NAMES = new Set(['durability', 'signal']);
-const PUT_NAMES = new Set(['durability', 'signal', 'ttl']);
-const PUT_OPERATION_NAMES = new Set(['type', 'key', 'value', 'ttl']);
-const DELETE_OPERATION_NAMES = new Set(['type', 'key']);
+const PUT_NAMES = new Set([...WRITE_NAMES, 'ttl']);
+const PUT_OPERATION_NAMES = new Set(['type', 'key', 'value', 'ttl', 'if']);
+const DELETE_OPERATION_NAMES = new Set(['type', 'key', 'if']);
 
-interface Turn {
-  promise: Promise<void>;
-  resolve(): void;
-  reject(error: Error): void;
+/** Writes of one turn of the event loop that ask for the same durability: they succeed or fail together. */
+class Turn {
+  readonly packed = new Packer(2 * PACK_BYTES);
+  readonly flags: number;
+  promise: Promise<void> | undefined;
+  resolve: () => void = () => {};
+  reject: (error: Error) => void = () => {};
+
+  constructor(flags: number) {
+    this.flags = flags;
+  }
+}
+
+/** Two promises of one write: `applied` when reads see it, `durable` when it survives a loss of power. */
+export interface CommitHandle {
+  applied: Promise<void>;
+  durable: Promise<void>;
 }
 
 /** Writes of one database: those of one turn of the event loop cross to the engine together. */
@@ -31,12 +43,14 @@ export class Writes<K, V> {
   readonly #keys: KeyCodec<K>;
   readonly #values: ValueCodec<V>;
   readonly #readOnly: boolean;
+  readonly #settings: WriteSettings;
   readonly #onDrain: () => void;
-  /** Writes of this turn; each is a commit of its own. */
-  readonly #packed = new Packer(2 * PACK_BYTES);
-  /** What the writes of this turn return. They go together, so they succeed or fail together. */
-  #turn: Turn | undefined;
-  readonly #batch = new Packer(PACK_BYTES);
+  readonly #wal = new Turn(0);
+  readonly #fsync = new Turn(SUBMIT_FSYNC);
+  /** The turn that has writes not yet sent; at most one, so that writes keep the order of the calls. */
+  #open: Turn | undefined;
+  /** Kept between batches; absent while one is being packed, since a codec may write too. */
+  #spare: Packer | undefined;
   #inFlightBytes = 0;
   #draining = false;
   readonly #flushLater = () => this.flush();
@@ -46,25 +60,36 @@ export class Writes<K, V> {
     keys: KeyCodec<K>,
     values: ValueCodec<V>,
     readOnly: boolean,
+    durability: Durability,
     onDrain: () => void,
   ) {
     this.#native = native;
     this.#keys = keys;
     this.#values = values;
     this.#readOnly = readOnly;
+    this.#settings = new WriteSettings(durability);
     this.#onDrain = onDrain;
   }
 
-  get needsDrain(): boolean {
-    return this.#inFlightBytes + this.#packed.size > SOFT_IN_FLIGHT_BYTES;
+  get settings(): WriteSettings {
+    return this.#settings;
   }
 
-  put(key: K, value: V, options: PutOptions | undefined): Promise<void> {
-    const signal = options === undefined ? undefined : checkWrite(options, PUT_NAMES, 'of put');
-    const expiry = options?.ttl === undefined ? 0 : expiryOf(options.ttl);
+  get needsDrain(): boolean {
+    return this.#inFlightBytes + (this.#open?.packed.size ?? 0) > SOFT_IN_FLIGHT_BYTES;
+  }
+
+  put(key: K, value: V, options: (WriteOptions & { ttl?: number }) | undefined): Promise<void> {
     const keyBytes = this.#keys.encode(key);
     const valueBytes = this.#values.encode(value);
-    const packed = this.#packed;
+    let flags = this.#settings.flags;
+    let expiry = 0;
+    if (options !== undefined) {
+      flags = this.#settings.check(options, PUT_NAMES, 'of put');
+      if (options.ttl !== undefined) expiry = expiryOf(options.ttl);
+    }
+    const turn = this.#turn(flags);
+    const { packed } = turn;
     const { size, count } = packed;
     try {
       packed.put(keyBytes, valueBytes, expiry);
@@ -72,13 +97,15 @@ export class Writes<K, V> {
       packed.rewind(size, count);
       throw error;
     }
-    return this.#inTurn(signal);
+    return this.#joined(turn, options?.signal);
   }
 
   delete(key: K, options: WriteOptions | undefined): Promise<void> {
-    const signal = options === undefined ? undefined : checkWrite(options, WRITE_NAMES, 'of delete');
     const keyBytes = this.#keys.encode(key);
-    const packed = this.#packed;
+    const flags =
+      options === undefined ? this.#settings.flags : this.#settings.check(options, WRITE_NAMES, 'of delete');
+    const turn = this.#turn(flags);
+    const { packed } = turn;
     const { size, count } = packed;
     try {
       packed.delete(keyBytes);
@@ -86,36 +113,54 @@ export class Writes<K, V> {
       packed.rewind(size, count);
       throw error;
     }
-    return this.#inTurn(signal);
+    return this.#joined(turn, options?.signal);
   }
 
   batch(operations: readonly BatchOperation<K, V>[], options: WriteOptions | undefined): Promise<void> {
-    const signal = options === undefined ? undefined : checkWrite(options, WRITE_NAMES, 'of batch');
-    if (!Array.isArray(operations)) throw invalid('batch takes an array of operations');
-    const packed = this.#batch;
-    packed.reset();
-    for (let i = 0; i < operations.length; i++) this.#pack(packed, operations[i] as BatchOperation<K, V>, i);
-    return until(signal, this.#submit(packed, true));
+    const flags = this.#settings.check(options ?? {}, WRITE_NAMES, 'of batch');
+    const sent = this.#packing((packed) => {
+      this.packAll(packed, operations);
+      return this.submit(packed, flags | SUBMIT_ATOMIC);
+    });
+    return until(options?.signal, sent);
+  }
+
+  /** Like batch, with a promise for each of the two stages. */
+  commit(operations: readonly BatchOperation<K, V>[], options: { signal?: AbortSignal } | undefined): CommitHandle {
+    this.#settings.check({ ...options, durability: 'fsync' }, WRITE_NAMES, 'of commit');
+    return this.#packing((packed) => {
+      this.packAll(packed, operations);
+      let resolveApplied: () => void = () => {};
+      let rejectApplied: (error: Error) => void = () => {};
+      const applied = new Promise<void>((resolve, reject) => {
+        resolveApplied = resolve;
+        rejectApplied = reject;
+      });
+      const durable = this.submit(packed, SUBMIT_ATOMIC | SUBMIT_FSYNC, resolveApplied, rejectApplied);
+      // Whoever awaits one of the two should not have to handle the failure of the other.
+      applied.catch(() => {});
+      durable.catch(() => {});
+      return { applied: until(options?.signal, applied), durable: until(options?.signal, durable) };
+    });
   }
 
   deleteRange({ start, end }: Bounds): Promise<void> {
-    const packed = this.#batch;
-    packed.reset();
-    packed.deleteRange(start ?? Buffer.alloc(0), end);
-    return this.#submit(packed, true);
+    return this.#packing((packed) => {
+      packed.deleteRange(start ?? Buffer.alloc(0), end);
+      return this.submit(packed, this.#settings.flags | SUBMIT_ATOMIC);
+    });
   }
 
-  async putMany(
-    entries: Iterable<[K, V]> | AsyncIterable<[K, V]>,
-    options: WriteOptions | undefined,
-  ): Promise<number> {
-    const signal = options === undefined ? undefined : checkWrite(options, WRITE_NAMES, 'of putMany');
+  async putMany(entries: Iterable<[K, V]> | AsyncIterable<[K, V]>, options: WriteOptions | undefined): Promise<number> {
+    const flags = this.#settings.check(options ?? {}, WRITE_NAMES, 'of putMany');
+    const signal = options?.signal;
     const packed = new Packer(2 * PACK_BYTES);
     const inFlight: Promise<void>[] = [];
     let written = 0;
     const send = async () => {
+      if (signal?.aborted) throw aborted(signal);
       written += packed.count;
-      const sent = this.#submit(packed, false);
+      const sent = this.submit(packed, flags);
       sent.catch(() => {}); // awaited below; a failure of a later one must not go unhandled meanwhile
       inFlight.push(sent);
       packed.reset();
@@ -123,9 +168,11 @@ export class Writes<K, V> {
     };
     const add = (entry: [K, V]) => {
       if (!Array.isArray(entry) || entry.length !== 2) throw invalid('putMany takes [key, value] pairs');
+      const keyBytes = this.#keys.encode(entry[0]);
+      const valueBytes = this.#values.encode(entry[1]);
       const { size, count } = packed;
       try {
-        packed.put(this.#keys.encode(entry[0]), this.#values.encode(entry[1]), 0);
+        packed.put(keyBytes, valueBytes, 0);
       } catch (error) {
         packed.rewind(size, count);
         throw error;
@@ -134,18 +181,12 @@ export class Writes<K, V> {
     if (isIterable(entries)) {
       for (const entry of entries) {
         add(entry);
-        if (packed.size >= PACK_BYTES) {
-          signal?.throwIfAborted();
-          await send();
-        }
+        if (packed.size >= PACK_BYTES) await send();
       }
     } else if (isAsyncIterable(entries)) {
       for await (const entry of entries) {
         add(entry);
-        if (packed.size >= PACK_BYTES) {
-          signal?.throwIfAborted();
-          await send();
-        }
+        if (packed.size >= PACK_BYTES) await send();
       }
     } else {
       throw invalid('putMany takes an iterable or async iterable of [key, value] pairs');
@@ -157,23 +198,65 @@ export class Writes<K, V> {
 
   /** Sends the writes of this turn. */
   flush(): void {
-    const turn = this.#turn;
+    const turn = this.#open;
     if (turn === undefined) return;
-    this.#turn = undefined;
-    const packed = this.#packed;
-    this.#send(packed, false, turn.resolve, turn.reject);
-    packed.reset();
+    this.#open = undefined;
+    turn.promise = undefined;
+    this.#send(turn.packed, turn.flags, turn.resolve, turn.reject);
+    turn.packed.reset();
   }
 
-  #inTurn(signal: AbortSignal | undefined): Promise<void> {
-    let turn = this.#turn;
-    if (turn === undefined) {
-      turn = newTurn();
-      this.#turn = turn;
+  /** Packs the operations of one batch; `if` members are left to the caller. */
+  packAll(packed: Packer, operations: readonly BatchOperation<K, V>[]): void {
+    if (!Array.isArray(operations)) throw invalid('a batch is an array of operations');
+    for (let i = 0; i < operations.length; i++) this.#pack(packed, operations[i] as BatchOperation<K, V>, i);
+  }
+
+  /** Sends what was packed, after everything that was written before. */
+  submit(
+    packed: Packer,
+    flags: number,
+    resolveApplied?: () => void,
+    rejectApplied?: (error: Error) => void,
+  ): Promise<void> {
+    this.flush();
+    return new Promise<void>((resolve, reject) =>
+      this.#send(packed, flags, resolve, reject, resolveApplied, rejectApplied),
+    );
+  }
+
+  #turn(flags: number): Turn {
+    const turn = flags === 0 ? this.#wal : this.#fsync;
+    if (this.#open !== turn) this.flush();
+    return turn;
+  }
+
+  /** What a write of this turn returns; opens the turn if it is the first. */
+  #joined(turn: Turn, signal: AbortSignal | undefined): Promise<void> {
+    let { promise } = turn;
+    if (promise === undefined) {
+      promise = new Promise<void>((resolve, reject) => {
+        turn.resolve = resolve;
+        turn.reject = reject;
+      });
+      turn.promise = promise;
+      this.#open = turn;
       process.nextTick(this.#flushLater);
     }
-    if (this.#packed.size >= PACK_BYTES) this.flush();
-    return until(signal, turn.promise);
+    if (turn.packed.size >= PACK_BYTES) this.flush();
+    return signal === undefined ? promise : until(signal, promise);
+  }
+
+  /** Lends a packer for as long as `use` runs. */
+  #packing<R>(use: (packed: Packer) => R): R {
+    const packed = this.#spare ?? new Packer(PACK_BYTES);
+    this.#spare = undefined;
+    packed.reset();
+    try {
+      return use(packed);
+    } finally {
+      this.#spare = packed;
+    }
   }
 
   #pack(packed: Packer, operation: BatchOperation<K, V>, index: number): void {
@@ -192,84 +275,58 @@ export class Writes<K, V> {
     }
   }
 
-  #submit(packed: Packer, atomic: boolean): Promise<void> {
-    this.flush(); // writes happen in the order of the calls
-    return new Promise<void>((resolve, reject) => this.#send(packed, atomic, resolve, reject));
-  }
-
-  #send(packed: Packer, atomic: boolean, resolve: () => void, reject: (error: Error) => void): void {
+  #send(
+    packed: Packer,
+    flags: number,
+    resolve: () => void,
+    reject: (error: Error) => void,
+    resolveApplied?: () => void,
+    rejectApplied?: (error: Error) => void,
+  ): void {
     if (this.#readOnly) {
-      reject(new ThermoclineError('ERR_READ_ONLY', 'the database is open read-only'));
+      const error = new ThermoclineError('ERR_READ_ONLY', 'the database is open read-only');
+      rejectApplied?.(error);
+      reject(error);
       return;
     }
     const { size } = packed;
-    const ended = () => {
-      this.#inFlightBytes -= size;
-      if (this.#draining && this.#inFlightBytes <= SOFT_IN_FLIGHT_BYTES / 2) {
-        this.#draining = false;
-        this.#onDrain();
-      }
-    };
     const ticket = issueTicket<undefined>(
       () => {
-        ended();
+        this.ended(size);
         resolve();
       },
       (error) => {
-        ended();
+        this.ended(size);
         reject(error);
       },
     );
-    this.#inFlightBytes += size;
-    if (this.#inFlightBytes > SOFT_IN_FLIGHT_BYTES) this.#draining = true;
-    if (this.#native.submit(ticket, packed.buffer, size, packed.count, atomic) !== 0) {
+    const appliedTicket =
+      resolveApplied === undefined || rejectApplied === undefined ? 0 : issueTicket(resolveApplied, rejectApplied);
+    this.began(size);
+    if (this.#native.submit(ticket, packed.buffer, size, packed.count, flags, appliedTicket) !== 0) {
+      const error = takeError();
       withdrawTicket(ticket);
-      ended();
-      reject(takeError());
+      withdrawTicket(appliedTicket);
+      this.ended(size);
+      rejectApplied?.(error);
+      reject(error);
     }
   }
-}
 
-function newTurn(): Turn {
-  let resolve: () => void = () => {};
-  let reject: (error: Error) => void = () => {};
-  const promise = new Promise<void>((onDone, onError) => {
-    resolve = onDone;
-    reject = onError;
-  });
-  return { promise, resolve, reject };
-}
-
-function expiryOf(ttl: unknown): number {
-  if (typeof ttl !== 'number' || !Number.isFinite(ttl) || ttl < 1) {
-    throw invalid('ttl must be a number of milliseconds, at least 1');
+  /** Counts bytes handed to the engine, until `ended`. */
+  began(bytes: number): void {
+    this.#inFlightBytes += bytes;
+    if (this.#inFlightBytes > SOFT_IN_FLIGHT_BYTES) this.#draining = true;
   }
-  return Math.min(Date.now() + Math.ceil(ttl), MAX_EXPIRY_MS);
-}
 
-function checkWrite(options: WriteOptions, names: ReadonlySet<string>, where: string): AbortSignal | undefined {
-  checkObject(options, names, where);
-  if (options.durability !== undefined && options.durability !== 'wal') throw invalid("durability must be 'wal'");
-  const { signal } = options;
-  if (signal !== undefined) {
-    if (!(signal instanceof AbortSignal)) throw invalid('signal must be an AbortSignal');
-    if (signal.aborted) throw aborted(signal);
+  ended(bytes: number): void {
+    this.#inFlightBytes -= bytes;
+    if (this.#draining && this.#inFlightBytes <= SOFT_IN_FLIGHT_BYTES / 2) {
+      this.#draining = false;
+      // On its own: a listener that throws must not keep other writes from being reported.
+      process.nextTick(this.#onDrain);
+    }
   }
-  return signal;
-}
-
-function aborted(signal: AbortSignal): ThermoclineError {
-  return new ThermoclineError('ERR_ABORTED', 'the operation was aborted', { cause: signal.reason });
-}
-
-/** The promise, or ERR_ABORTED as soon as the signal says so. */
-function until(signal: AbortSignal | undefined, promise: Promise<void>): Promise<void> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(aborted(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
 
 function unknownMember(name: string, index: number): ThermoclineError {

@@ -10,6 +10,7 @@
 #include "binding/database.h"
 #include "binding/environment.h"
 #include "binding/snapshot.h"
+#include "binding/transaction.h"
 #include "binding/values.h"
 #include "engine/options.h"
 #include "engine/registry.h"
@@ -85,7 +86,7 @@ Napi::Value TakeError(const Napi::CallbackInfo& info) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Environment* environment = Environment::Create(env);
   environment->SetClasses(DatabaseWrap::Define(env), SnapshotWrap::Define(env),
-                          CursorWrap::Define(env));
+                          CursorWrap::Define(env), TransactionWrap::Define(env));
   exports.Set("open", Napi::Function::New<Open>(env, "open"));
   exports.Set("destroy", Napi::Function::New<Destroy>(env, "destroy"));
   exports.Set("setDispatcher", Napi::Function::New<SetDispatcher>(env, "setDispatcher"));
@@ -94,8 +95,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("takeError", Napi::Function::New<TakeError>(env, "takeError"));
   Napi::Array codes = Napi::Array::New(env);
   for (int code = 0; code <= static_cast<int>(Code::kAborted); code++) {
-    codes.Set(static_cast<uint32_t>(code),
-              std::string(CodeName(static_cast<Code>(code))));
+    codes.Set(static_cast<uint32_t>(code), std::string(CodeName(static_cast<Code>(code))));
   }
   exports.Set("codes", codes);
   return exports;

@@ -36,12 +36,11 @@ Napi::Value CursorWrap::Take(const Napi::CallbackInfo& info) {
     return info.Env().Undefined();
   }
   Chunk chunk;
-  const bool taken = cursor_->Take(
-      info[1].As<Napi::Number>().Uint32Value(), &chunk,
-      [completion, queue = environment->queue(), session = session_] {
-        queue->Post(completion);
-        session->End();
-      });
+  const bool taken = cursor_->Take(info[1].As<Napi::Number>().Uint32Value(), &chunk,
+                                   [completion, queue = environment->queue(), session = session_] {
+                                     queue->Post(completion);
+                                     session->End();
+                                   });
   if (!taken) return info.Env().Undefined();
   session_->End();
   if (!chunk.status.ok()) {
@@ -56,13 +55,15 @@ Napi::Value CursorWrap::Take(const Napi::CallbackInfo& info) {
 }
 
 void CursorWrap::Seek(const Napi::CallbackInfo& info) {
-  cursor_->Seek(OptionalBytes(info[0]).value_or(std::string()));
+  cursor_->Seek(OptionalBytes(info[0]).value_or(std::string()),
+                info[1].As<Napi::Number>().Uint32Value());
 }
 
 void CursorWrap::Close(const Napi::CallbackInfo& info) {
   auto op = std::make_shared<AsyncOp<>>(info[0].As<Napi::Number>().DoubleValue());
-  op->execute = [cursor = cursor_](NoResult*) {
+  op->execute = [session = session_, cursor = cursor_](NoResult*) {
     cursor->Close();
+    session->Drop(cursor);
     return Status();
   };
   StartAsync(Environment::Of(info.Env()), Registry::Get().pool(), std::move(op));

@@ -8,9 +8,11 @@
 #include "binding/async_op.h"
 #include "binding/cursor.h"
 #include "binding/snapshot.h"
+#include "binding/transaction.h"
 #include "binding/values.h"
 #include "engine/hash.h"
 #include "engine/platform/time.h"
+#include "engine/record/coding.h"
 #include "engine/registry.h"
 
 namespace thermocline {
@@ -41,8 +43,31 @@ KeyRange RangeOf(const Napi::Value& start, const Napi::Value& end) {
   return range;
 }
 
-double TicketOf(const Napi::CallbackInfo& info) {
-  return info[0].As<Napi::Number>().DoubleValue();
+void CountRead(Metrics& metrics, const ReadBatch& batch, bool single_gets) {
+  uint64_t bytes = batch.key_bytes;
+  for (const ResultRef& result : batch.results) {
+    if (result.length != ResultRef::kAbsent) bytes += result.length;
+  }
+  OperationCounters& counters = single_gets ? metrics.get : metrics.get_many;
+  counters.operations.Add(single_gets ? batch.count : 1);
+  counters.records.Add(batch.count);
+  counters.bytes.Add(bytes);
+}
+
+double TicketOf(const Napi::CallbackInfo& info) { return info[0].As<Napi::Number>().DoubleValue(); }
+
+// The packed operations of (ticket, packed, size, operations, flags).
+std::unique_ptr<Submission> SubmissionOf(const Napi::CallbackInfo& info) {
+  const Bytes packed = BytesOf(info.Env(), info[1]);
+  const uint32_t flags = info[4].As<Napi::Number>().Uint32Value();
+  auto submission = std::make_unique<Submission>();
+  submission->size = std::min<size_t>(info[2].As<Napi::Number>().Uint32Value(), packed.size);
+  submission->operations = info[3].As<Napi::Number>().Uint32Value();
+  submission->atomic = (flags & 1) != 0;
+  submission->durability = (flags & 2) != 0 ? Durability::kFsync : Durability::kWal;
+  submission->data = std::make_unique_for_overwrite<char[]>(submission->size);
+  std::memcpy(submission->data.get(), packed.data, submission->size);
+  return submission;
 }
 
 }  // namespace
@@ -52,6 +77,9 @@ Napi::Function DatabaseWrap::Define(Napi::Env env) {
                      {
                          InstanceMethod<&DatabaseWrap::LookupLarge>("lookupLarge"),
                          InstanceMethod<&DatabaseWrap::Submit>("submit"),
+                         InstanceMethod<&DatabaseWrap::SubmitChecked>("submitChecked"),
+                         InstanceMethod<&DatabaseWrap::BeginTransaction>("beginTransaction"),
+                         InstanceMethod<&DatabaseWrap::Resume>("resume"),
                          InstanceMethod<&DatabaseWrap::GetMany>("getMany"),
                          InstanceMethod<&DatabaseWrap::Snapshot>("snapshot"),
                          InstanceMethod<&DatabaseWrap::Cursor>("cursor"),
@@ -139,10 +167,10 @@ napi_value DatabaseWrap::Lookup(napi_env env, napi_callback_info info) {
     thread_local uint32_t tick = 0;
     const bool sampled = (++tick % kLatencySample) == 0;
     const uint64_t began = sampled ? NowNanos() : 0;
-    result = LookupInto(state, {request.first, key_size}, slab.first + offset,
-                        slab.second - offset, cache_only);
+    result = LookupInto(state, {request.first, key_size}, slab.first + offset, slab.second - offset,
+                        cache_only);
     if (result != kMiss) {
-      metrics.get.Add(1, result > 0 ? static_cast<uint64_t>(result) : 0);
+      metrics.get.Add(1, key_size + (result > 0 ? static_cast<uint64_t>(result) : 0));
       if (sampled) metrics.get_nanos.Record(NowNanos() - began, kLatencySample);
     }
   }
@@ -166,39 +194,120 @@ Napi::Value DatabaseWrap::LookupLarge(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), result);
 }
 
-// submit(ticket, packed, size, operations, atomic) -> 0, or the code of a refusal (takeError)
+// submit(ticket, packed, size, operations, flags, ticket for applied or 0) -> 0, or the code of a
+// refusal (takeError). Flags: 1 atomic, 2 wait for fsync
 Napi::Value DatabaseWrap::Submit(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const Bytes packed = BytesOf(env, info[1]);
-  const size_t size = info[2].As<Napi::Number>().Uint32Value();
-  auto submission = std::make_unique<Submission>();
-  submission->operations = info[3].As<Napi::Number>().Uint32Value();
-  submission->atomic = info[4].As<Napi::Boolean>().Value();
-  submission->size = std::min(size, packed.size);
-  submission->data = std::make_unique_for_overwrite<char[]>(submission->size);
-  std::memcpy(submission->data.get(), packed.data, submission->size);
+  return Accept(info, SubmissionOf(info), info[5].As<Napi::Number>().DoubleValue());
+}
 
+// submitChecked(ticket, packed, size, operations, flags, transaction, read keys, size, count,
+// read ranges as [start, end or undefined, ...]) -> as submit
+Napi::Value DatabaseWrap::SubmitChecked(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto& transaction = TransactionWrap::Unwrap(info[5].As<Napi::Object>())->transaction();
+  if (!transaction) {
+    state_->environment->SetError({Code::kClosed, "the transaction has ended"});
+    return Napi::Number::New(env, static_cast<int>(Code::kClosed));
+  }
+  auto reads = std::make_unique<ReadSet>();
+  reads->start_commit_id = transaction->start_commit_id();
+  const Bytes packed = BytesOf(env, info[6]);
+  const char* p = packed.data;
+  const char* const limit =
+      p + std::min<size_t>(info[7].As<Napi::Number>().Uint32Value(), packed.size);
+  const uint32_t count = info[8].As<Napi::Number>().Uint32Value();
+  for (uint32_t i = 0; i < count && p != nullptr; i++) {
+    uint32_t size = 0;
+    p = GetVarint32(p, limit, &size);
+    if (p == nullptr || static_cast<size_t>(limit - p) < size) break;
+    reads->keys.emplace_back(p, size);
+    p += size;
+  }
+  const Napi::Array ranges = info[9].As<Napi::Array>();
+  for (uint32_t i = 0; i + 1 < ranges.Length(); i += 2) {
+    KeyRange range = RangeOf(ranges.Get(i), ranges.Get(i + 1));
+    reads->ranges.push_back({std::move(range.start), std::move(range.end), range.has_end});
+  }
+  std::unique_ptr<Submission> submission = SubmissionOf(info);
+  submission->reads = std::move(reads);
+  return Accept(info, std::move(submission), 0);
+}
+
+Napi::Value DatabaseWrap::Accept(const Napi::CallbackInfo& info,
+                                 std::unique_ptr<Submission> submission, double applied_ticket) {
   const std::shared_ptr<Session>& session = state_->session;
+  Environment* environment = state_->environment;
   Status status = session->CheckWritable();
   if (status.ok()) status = session->Begin();
   if (status.ok()) {
+    // The operation stays in flight until the last of its answers has been posted.
     submission->done = [completion = std::make_shared<Completion>(TicketOf(info)),
-                        queue = state_->environment->queue(), session](const Status& result) {
+                        queue = environment->queue(), session](const Status& result) {
       completion->status = result;
       queue->Post(completion);
       session->End();
     };
+    if (applied_ticket != 0) {
+      submission->applied = [completion = std::make_shared<Completion>(applied_ticket),
+                             queue = environment->queue()](const Status& result) {
+        completion->status = result;
+        queue->Post(completion);
+      };
+      environment->Began();
+    }
     // Before Submit: the committer may be done before it returns.
-    state_->environment->Began();
+    environment->Began();
     status = session->engine().Submit(std::move(submission));
     if (!status.ok()) {
-      state_->environment->Unbegan();
+      environment->Unbegan();
+      if (applied_ticket != 0) environment->Unbegan();
       session->End();
     }
   }
   const int code = static_cast<int>(status.code());
-  if (!status.ok()) state_->environment->SetError(std::move(status));
-  return Napi::Number::New(env, code);
+  if (!status.ok()) environment->SetError(std::move(status));
+  return Napi::Number::New(info.Env(), code);
+}
+
+// beginTransaction(ticket) -> a NativeTransaction
+void DatabaseWrap::BeginTransaction(const Napi::CallbackInfo& info) {
+  struct Begun : Completion {
+    using Completion::Completion;
+    std::shared_ptr<Session> session;
+    std::shared_ptr<Transaction> transaction;
+    napi_value ToJs(napi_env env) override {
+      return TransactionWrap::New(env, std::move(session), std::move(transaction));
+    }
+  };
+  auto begun = std::make_shared<Begun>(TicketOf(info));
+  const std::shared_ptr<CompletionQueue>& queue = state_->environment->queue();
+  const std::shared_ptr<Session>& session = state_->session;
+  state_->environment->Began();
+  begun->status = session->CheckWritable();
+  if (begun->status.ok()) begun->status = session->Begin();
+  if (!begun->status.ok()) return queue->Post(std::move(begun));
+  const Status status = session->engine().BeginTransaction(
+      [begun, queue, session](std::shared_ptr<Transaction> transaction) {
+        session->Keep(transaction);
+        begun->session = session;
+        begun->transaction = std::move(transaction);
+        queue->Post(begun);
+        session->End();
+      });
+  if (status.ok()) return;
+  begun->status = status;
+  queue->Post(std::move(begun));
+  session->End();
+}
+
+void DatabaseWrap::Resume(const Napi::CallbackInfo& info) {
+  auto op = std::make_shared<AsyncOp<>>(TicketOf(info));
+  op->session = state_->session;
+  op->execute = [session = state_->session](NoResult*) {
+    Status status = session->CheckWritable();
+    return status.ok() ? session->engine().Resume() : status;
+  };
+  StartAsync(state_->environment, state_->session->engine().task_pool(), std::move(op));
 }
 
 // getMany(ticket, packed keys, size, count, flags, snapshot?) -> results if all were cached, else
@@ -233,10 +342,13 @@ Napi::Value DatabaseWrap::GetMany(const Napi::CallbackInfo& info) {
   }
   read->batch = batch;
   const std::shared_ptr<Session> session = state_->session;
-  session->engine().metrics().get_many.Add(batch->count, 0);
-  ReadBatch* const raw = batch.get();  // `read` owns the batch, so done() may not own `read`'s owner
-  batch->done = [read, queue = environment->queue(), session, raw] {
+  ReadBatch* const raw =
+      batch.get();  // `read` owns the batch, so done() may not own `read`'s owner
+  const bool single_gets = flags == 0;  // the misses of one turn, each a get of its own
+  batch->done = [read, queue = environment->queue(), session, raw, single_gets] {
     read->status = raw->status;
+    CountRead(session->engine().metrics(), *raw, single_gets);
+    raw->view.reset();  // before the operation ends: the store may close right after
     auto finished = std::move(raw->done);  // breaks the cycle batch -> done -> read -> batch
     queue->Post(read);
     session->End();
@@ -244,6 +356,8 @@ Napi::Value DatabaseWrap::GetMany(const Napi::CallbackInfo& info) {
   environment->Began();
   if (!session->engine().reader().Start(batch)) return env.Undefined();
   batch->done = nullptr;
+  batch->view.reset();
+  CountRead(session->engine().metrics(), *batch, single_gets);
   session->End();
   if (!batch->status.ok()) {
     read->status = batch->status;
@@ -260,8 +374,8 @@ Napi::Value DatabaseWrap::Snapshot(const Napi::CallbackInfo& info) {
     state_->environment->SetError(std::move(status));
     return info.Env().Undefined();
   }
-  const Napi::Value snapshot(info.Env(),
-                             SnapshotWrap::New(info.Env(), state_->session->NewView()));
+  const Napi::Value snapshot(
+      info.Env(), SnapshotWrap::New(info.Env(), state_->session, state_->session->NewView()));
   state_->session->End();
   return snapshot;
 }
@@ -288,8 +402,7 @@ Napi::Value DatabaseWrap::Cursor(const Napi::CallbackInfo& info) {
   const double limit = info[3].As<Napi::Number>().DoubleValue();
   if (limit >= 0) options.limit = static_cast<uint64_t>(limit);
   std::shared_ptr<const ReadView> view =
-      info[4].IsObject() ? SnapshotWrap::Unwrap(info[4].As<Napi::Object>())->view()
-                         : state_->session->NewView();
+      info[4].IsObject() ? SnapshotWrap::Unwrap(info[4].As<Napi::Object>())->view() : nullptr;
   auto cursor = state_->session->NewCursor(std::move(view), std::move(options));
   const Napi::Value wrapped(env, CursorWrap::New(env, state_->session, std::move(cursor)));
   state_->session->End();

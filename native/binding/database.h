@@ -42,6 +42,12 @@ class DatabaseWrap : public Napi::ObjectWrap<DatabaseWrap> {
 
   Napi::Value LookupLarge(const Napi::CallbackInfo& info);
   Napi::Value Submit(const Napi::CallbackInfo& info);
+  Napi::Value SubmitChecked(const Napi::CallbackInfo& info);
+  // The end of both: hands the submission over, or reports why not.
+  Napi::Value Accept(const Napi::CallbackInfo& info, std::unique_ptr<Submission> submission,
+                     double applied_ticket);
+  void BeginTransaction(const Napi::CallbackInfo& info);
+  void Resume(const Napi::CallbackInfo& info);
   Napi::Value GetMany(const Napi::CallbackInfo& info);
   Napi::Value Snapshot(const Napi::CallbackInfo& info);
   Napi::Value Cursor(const Napi::CallbackInfo& info);

@@ -18,8 +18,7 @@ void CompletionQueue::Post(std::shared_ptr<Completion> completion) {
   napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
 }
 
-Environment::Environment(Napi::Env env)
-    : env_(env), queue_(std::make_shared<CompletionQueue>()) {}
+Environment::Environment(Napi::Env env) : env_(env), queue_(std::make_shared<CompletionQueue>()) {}
 
 Environment::~Environment() = default;
 
@@ -64,10 +63,11 @@ void Environment::Unbegan() {
 }
 
 void Environment::SetClasses(Napi::Function database, Napi::Function snapshot,
-                             Napi::Function cursor) {
+                             Napi::Function cursor, Napi::Function transaction) {
   database_class_ = Napi::Persistent(database);
   snapshot_class_ = Napi::Persistent(snapshot);
   cursor_class_ = Napi::Persistent(cursor);
+  transaction_class_ = Napi::Persistent(transaction);
 }
 
 void Environment::SetDispatcher(Napi::Function dispatcher) {

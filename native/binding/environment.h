@@ -62,10 +62,12 @@ class Environment {
   // Takes an announcement back: the operation ended at once, nothing will be posted.
   void Unbegan();
 
-  void SetClasses(Napi::Function database, Napi::Function snapshot, Napi::Function cursor);
+  void SetClasses(Napi::Function database, Napi::Function snapshot, Napi::Function cursor,
+                  Napi::Function transaction);
   Napi::Function database_class() const { return database_class_.Value(); }
   Napi::Function snapshot_class() const { return snapshot_class_.Value(); }
   Napi::Function cursor_class() const { return cursor_class_.Value(); }
+  Napi::Function transaction_class() const { return transaction_class_.Value(); }
 
   void SetDispatcher(Napi::Function dispatcher);
   // Memory that lookups read the key from, and write the value to. JavaScript keeps both alive.
@@ -93,6 +95,7 @@ class Environment {
   Napi::FunctionReference database_class_;
   Napi::FunctionReference snapshot_class_;
   Napi::FunctionReference cursor_class_;
+  Napi::FunctionReference transaction_class_;
   size_t pending_ = 0;
   std::vector<std::shared_ptr<Completion>> draining_;
   std::pair<char*, size_t> request_;

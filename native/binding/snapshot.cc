@@ -10,9 +10,12 @@ Napi::Function SnapshotWrap::Define(Napi::Env env) {
   return DefineClass(env, "NativeSnapshot", {InstanceMethod<&SnapshotWrap::Close>("close")});
 }
 
-napi_value SnapshotWrap::New(napi_env env, std::shared_ptr<const ReadView> view) {
+napi_value SnapshotWrap::New(napi_env env, std::shared_ptr<Session> session,
+                             std::shared_ptr<const ReadView> view) {
   Napi::Object object = Environment::Of(env)->snapshot_class().New({});
-  Unwrap(object)->view_ = std::move(view);
+  SnapshotWrap* self = Unwrap(object);
+  self->session_ = std::move(session);
+  self->view_ = std::move(view);
   return object;
 }
 

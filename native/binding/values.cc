@@ -85,6 +85,10 @@ Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   ReadNumber(object, "readThreads", &options->threads.read);
   ReadNumber(object, "backgroundThreads", &options->threads.background);
   ReadNumber(object, "hardInFlightBytes", &options->hard_in_flight_bytes);
+  ReadNumber(object, "minGroupBytes", &options->min_group_bytes);
+  ReadNumber(object, "maxGroupBytes", &options->max_group_bytes);
+  ReadNumber(object, "commitWindowNanos", &options->commit_window_nanos);
+  ReadBoolean(object, "withoutLog", &options->without_log);
   return {};
 }
 
@@ -136,6 +140,7 @@ napi_value StatsToJs(Napi::Env env, Engine& engine) {
   latency.Set("batch", HistogramToJs(env, metrics.batch_nanos));
   latency.Set("scanChunk", HistogramToJs(env, metrics.scan_chunk_nanos));
   latency.Set("groupWrite", HistogramToJs(env, metrics.group_write_nanos));
+  latency.Set("fsync", HistogramToJs(env, metrics.fsync_nanos));
   latency.Set("flush", HistogramToJs(env, metrics.flush_nanos));
 
   Napi::Object cache = Napi::Object::New(env);
@@ -149,16 +154,17 @@ napi_value StatsToJs(Napi::Env env, Engine& engine) {
   SetNumber(writes, "groups", static_cast<double>(metrics.groups));
   SetNumber(writes, "groupOperations", static_cast<double>(metrics.group_operations));
   SetNumber(writes, "groupBytes", static_cast<double>(metrics.group_bytes));
+  SetNumber(writes, "fsyncs", static_cast<double>(metrics.fsyncs));
   SetNumber(writes, "inFlightBytes", static_cast<double>(gauges.in_flight_bytes));
-  SetNumber(writes, "backpressureRejections",
-            static_cast<double>(metrics.backpressure_rejections));
+  SetNumber(writes, "queueAgeSeconds", static_cast<double>(gauges.queue_age_nanos) / 1e9);
+  SetNumber(writes, "targetGroupBytes", static_cast<double>(gauges.target_group_bytes));
+  SetNumber(writes, "backpressureRejections", static_cast<double>(metrics.backpressure_rejections));
   SetNumber(writes, "stalls", static_cast<double>(metrics.stalls));
   SetNumber(writes, "stallSeconds", static_cast<double>(metrics.stall_nanos) / 1e9);
 
   Napi::Object memory = Napi::Object::New(env);
   SetNumber(memory, "hotCacheBytes", static_cast<double>(gauges.hot_cache_bytes));
-  SetNumber(memory, "hotCacheCapacityBytes",
-            static_cast<double>(gauges.hot_cache_capacity_bytes));
+  SetNumber(memory, "hotCacheCapacityBytes", static_cast<double>(gauges.hot_cache_capacity_bytes));
   SetNumber(memory, "blockCacheBytes", static_cast<double>(gauges.block_cache_bytes));
   SetNumber(memory, "blockCacheCapacityBytes",
             static_cast<double>(gauges.block_cache_capacity_bytes));
@@ -170,8 +176,7 @@ napi_value StatsToJs(Napi::Env env, Engine& engine) {
   SetNumber(disk, "estimatedRecords", static_cast<double>(gauges.estimated_keys));
   SetNumber(disk, "runningCompactions", static_cast<double>(gauges.running_compactions));
   SetNumber(disk, "runningFlushes", static_cast<double>(gauges.running_flushes));
-  SetNumber(disk, "pendingCompactionBytes",
-            static_cast<double>(gauges.pending_compaction_bytes));
+  SetNumber(disk, "pendingCompactionBytes", static_cast<double>(gauges.pending_compaction_bytes));
 
   Napi::Object stats = Napi::Object::New(env);
   SetNumber(stats, "shards", gauges.shards);

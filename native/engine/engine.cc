@@ -2,6 +2,10 @@
 
 #include <rocksdb/advanced_cache.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -10,6 +14,7 @@
 
 #include "engine/metrics/rocks_listener.h"
 #include "engine/record/coding.h"
+#include "engine/tier/expiry_filter.h"
 
 namespace thermocline {
 
@@ -22,9 +27,7 @@ constexpr const char* kHotDirectory = "hot";
 constexpr int kTaskThreads = 2;
 
 Status FromErrno(int error, const std::string& doing) {
-  const Code code = error == ENOSPC   ? Code::kNoSpace
-                    : error == EROFS  ? Code::kReadOnly
-                                      : Code::kIo;
+  const Code code = error == ENOSPC ? Code::kNoSpace : error == EROFS ? Code::kReadOnly : Code::kIo;
   return {code, doing + " failed: " + std::strerror(error)};
 }
 
@@ -39,7 +42,8 @@ Status CheckLocation(const std::string& location, const EngineOptions& options) 
   const bool exists = fs::is_directory(type) && HotStore::Exists(hot);
   if (exists) {
     if (!options.error_if_exists) return {};
-    return {Code::kInvalidArgument, "a database exists at " + location + " and errorIfExists is set"};
+    return {Code::kInvalidArgument,
+            "a database exists at " + location + " and errorIfExists is set"};
   }
   if (fs::exists(type) && !fs::is_directory(type)) {
     return {Code::kInvalidArgument, location + " is a file, not a folder"};
@@ -91,6 +95,8 @@ Status Engine::OpenParts() {
   Status status = lock_.Acquire((root / kLockFile).string(), options_.read_only);
   if (!status.ok()) return status;
   shared_ = MakeRocksShared(options_);
+  shared_.expiry_filter = std::make_shared<ExpiryFilterFactory>(
+      [this] { return view_clocks_->OldestOr(clock_.NowMs()); });
   cache_ = std::make_unique<HotCache>(options_.memory.hot_cache);
   status = store_.Open((root / kHotDirectory).string(), options_, shared_,
                        std::make_shared<RocksListener>(metrics_.get()));
@@ -114,20 +120,37 @@ Status Engine::OpenParts() {
   });
   if (options_.read_only) return {};
 
+  OpenCommitter();
+  return {};
+}
+
+void Engine::OpenCommitter() {
+  rocksdb::DB* const db = store_.db();
   Committer::Dependencies dependencies;
-  dependencies.write = [db = store_.db()](rocksdb::WriteBatch* batch) {
-    return db->Write(rocksdb::WriteOptions(), batch);
+  dependencies.write = [db, without_log = !store_.has_log()](rocksdb::WriteBatch* batch) {
+    rocksdb::WriteOptions write;
+    write.disableWAL = without_log;
+    return db->Write(write, batch);
   };
+  if (store_.has_log()) dependencies.sync = [db] { return db->SyncWAL(); };
+  dependencies.resume = [db] { return db->Resume(); };
   dependencies.last_key = [this](int shard, std::string* key, bool* present) {
     return LastKey(shard, key, present);
   };
+  dependencies.keep_clock = [this] { KeepClock(); };
   dependencies.shards = store_.shards();
   dependencies.cache = cache_.get();
   dependencies.metrics = metrics_.get();
   // Every commit takes at least one sequence number of RocksDB, so this never repeats an id.
-  const uint64_t first_commit_id = store_.db()->GetLatestSequenceNumber() + 1;
+  const uint64_t first_commit_id = db->GetLatestSequenceNumber() + 1;
   committer_ = std::make_unique<Committer>(std::move(dependencies), options_, first_commit_id);
-  return {};
+}
+
+void Engine::KeepClock() {
+  std::string clock;
+  PutFixed64(&clock, clock_.HighWaterMs());
+  // If this fails the store has failed, and the callers of its writes learn it.
+  (void)store_.PutMeta({{meta_key::kClock, clock}}, /*sync=*/false);
 }
 
 void Engine::Close() {
@@ -135,18 +158,17 @@ void Engine::Close() {
     if (committer_) committer_->Stop();
     if (read_pool_) read_pool_->Shutdown();
     if (task_pool_) task_pool_->Shutdown();
-    if (store_.db() != nullptr && !options_.read_only) {
-      std::string clock;
-      PutFixed64(&clock, clock_.HighWaterMs());
-      // If this fails the store has failed before, and the callers of its writes know.
-      (void)store_.PutMeta({{meta_key::kClock, clock}}, /*sync=*/false);
-    }
+    if (store_.db() != nullptr && committer_) KeepClock();
     reader_.reset();
     store_.Close();
     // JavaScript objects may keep the engine's shell for long; its memory and its lock go now.
     cache_.reset();
     shared_ = RocksShared();
     lock_.Release();
+#ifdef __GLIBC__
+    // Caches and memtables were freed into many arenas of malloc, which would keep them.
+    malloc_trim(0);
+#endif
   });
 }
 
@@ -176,7 +198,23 @@ Status Engine::Submit(std::unique_ptr<Submission> submission) {
 }
 
 std::shared_ptr<const ReadView> Engine::NewView() {
-  return std::make_shared<const ReadView>(store_.db(), store_.shards(), clock_.NowMs());
+  return std::make_shared<const ReadView>(
+      store_.db(), store_.shards(), [this] { return clock_.NowMs(); }, view_clocks_);
+}
+
+Status Engine::BeginTransaction(std::function<void(std::shared_ptr<Transaction>)> opened) {
+  auto boundary = std::make_unique<Submission>();
+  boundary->at_boundary = [this, opened = std::move(opened)](uint64_t last_commit_id) {
+    // Registered before the view is taken, so that no commit falls between the two.
+    committer_->recent().Begin(last_commit_id);
+    opened(std::make_shared<Transaction>(&committer_->recent(), last_commit_id, NewView()));
+  };
+  return Submit(std::move(boundary));
+}
+
+Status Engine::Resume() {
+  if (!committer_) return {Code::kReadOnly, "the database is open read-only"};
+  return committer_->Resume();
 }
 
 std::shared_ptr<Cursor> Engine::NewCursor(std::shared_ptr<const ReadView> view,
@@ -196,9 +234,9 @@ Status Engine::Compact(const KeyRange& range) {
   const rocksdb::Slice start = AsSlice(range.start);
   const rocksdb::Slice end = AsSlice(range.end);
   for (rocksdb::ColumnFamilyHandle* shard : store_.shards()->handles) {
-    const rocksdb::Status s =
-        store_.db()->CompactRange(rocksdb::CompactRangeOptions(), shard,
-                                  range.has_start ? &start : nullptr, range.has_end ? &end : nullptr);
+    const rocksdb::Status s = store_.db()->CompactRange(rocksdb::CompactRangeOptions(), shard,
+                                                        range.has_start ? &start : nullptr,
+                                                        range.has_end ? &end : nullptr);
     if (!s.ok()) return Status::From(s, "compacting");
   }
   return {};
@@ -234,7 +272,11 @@ Status Engine::LastKey(int shard, std::string* key, bool* found) {
 EngineGauges Engine::Gauges() {
   EngineGauges gauges;
   gauges.shards = store_.shards()->count();
-  gauges.in_flight_bytes = committer_ ? committer_->in_flight_bytes() : 0;
+  if (committer_) {
+    gauges.in_flight_bytes = committer_->in_flight_bytes();
+    gauges.queue_age_nanos = committer_->queue_age_nanos();
+    gauges.target_group_bytes = committer_->target_group_bytes();
+  }
   const HotCache::Stats cache = cache_->GetStats();
   gauges.hot_cache_bytes = cache.bytes;
   gauges.hot_cache_entries = cache.entries;
@@ -256,8 +298,7 @@ EngineGauges Engine::Gauges() {
   }
   store_.db()->GetIntProperty(rocksdb::DB::Properties::kNumRunningCompactions,
                               &gauges.running_compactions);
-  store_.db()->GetIntProperty(rocksdb::DB::Properties::kNumRunningFlushes,
-                              &gauges.running_flushes);
+  store_.db()->GetIntProperty(rocksdb::DB::Properties::kNumRunningFlushes, &gauges.running_flushes);
   return gauges;
 }
 

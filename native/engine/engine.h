@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -22,6 +23,7 @@
 #include "engine/cache/hot_cache.h"
 #include "engine/clock.h"
 #include "engine/commit/committer.h"
+#include "engine/commit/transaction.h"
 #include "engine/metrics/metrics.h"
 #include "engine/options.h"
 #include "engine/platform/file_lock.h"
@@ -46,6 +48,8 @@ struct KeyRange {
 struct EngineGauges {
   int shards = 0;
   uint64_t in_flight_bytes = 0;
+  uint64_t queue_age_nanos = 0;     // of the oldest write that waits for the committer
+  uint64_t target_group_bytes = 0;  // what GroupSizer asks for at present
   uint64_t hot_cache_bytes = 0;
   uint64_t hot_cache_entries = 0;
   uint64_t hot_cache_capacity_bytes = 0;
@@ -79,8 +83,13 @@ class Engine {
   Status Submit(std::unique_ptr<Submission> submission);
   PointReader& reader() { return *reader_; }
   std::shared_ptr<const ReadView> NewView();
+  // Calls `opened` on the committer's thread with a transaction whose view is exactly the moment
+  // between two groups. ERR_READ_ONLY, ERR_CLOSED.
+  Status BeginTransaction(std::function<void(std::shared_ptr<Transaction>)> opened);
   std::shared_ptr<Cursor> NewCursor(std::shared_ptr<const ReadView> view, CursorOptions options);
 
+  // Accepts writes again after a full disk (Committer::Resume).
+  Status Resume();
   // Writes all memtables to tables; returns when they are durable.
   Status Flush();
   // Rewrites the range so that deleted and overwritten records give their space back.
@@ -102,12 +111,15 @@ class Engine {
  private:
   Engine(std::string location, EngineOptions options);
   Status OpenParts();
+  void OpenCommitter();
   Status LastKey(int shard, std::string* key, bool* found);
+  void KeepClock();
 
   const std::string location_;
   const EngineOptions options_;
   FileLock lock_;
   EngineClock clock_;
+  const std::shared_ptr<ViewClocks> view_clocks_ = std::make_shared<ViewClocks>();
   std::unique_ptr<Metrics> metrics_;
   RocksShared shared_;
   std::unique_ptr<HotCache> cache_;

@@ -15,16 +15,14 @@ Status ApplyPreset(std::string_view name, EngineOptions* options) {
   } else if (name == "low-memory") {
     options->memory = {4 * kMiB, 8 * kMiB, 8 * kMiB};
   } else {
-    return {Code::kInvalidArgument,
-            "unknown preset '" + std::string(name) +
-                "'; use balanced, production, bulk-load or low-memory"};
+    return {Code::kInvalidArgument, "unknown preset '" + std::string(name) +
+                                        "'; use balanced, production, bulk-load or low-memory"};
   }
   return {};
 }
 
 Status Finish(EngineOptions* options) {
-  const int processors =
-      std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 8);
+  const int processors = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 8);
   if (options->threads.read == 0) options->threads.read = processors;
   if (options->threads.background == 0) options->threads.background = std::max(2, processors);
   if (options->shards < 0 || options->shards > kMaxShards) {
@@ -39,8 +37,8 @@ Status Finish(EngineOptions* options) {
   if (options->memory.write_buffer < kMiB) {
     return {Code::kInvalidArgument, "memory.writeBuffer must be at least 1MB"};
   }
-  if (options->soft_in_flight_bytes > options->hard_in_flight_bytes) {
-    return {Code::kInvalidArgument, "the soft limit of bytes in flight exceeds the hard one"};
+  if (options->min_group_bytes > options->max_group_bytes) {
+    return {Code::kInvalidArgument, "the smallest group size exceeds the largest"};
   }
   return {};
 }

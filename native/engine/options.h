@@ -12,6 +12,10 @@
 
 #include "engine/status.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace thermocline {
 
 inline constexpr size_t kKiB = 1024;
@@ -43,10 +47,18 @@ struct EngineOptions {
   MemoryBudget memory;
   ThreadOptions threads;
 
+  // No write-ahead log at all, for good: fixed when the database is created, ignored afterwards.
+  bool without_log = false;
+
   // Write path. Bytes are counted as packed by the caller.
-  size_t max_group_bytes = 4 * kMiB;     // one WriteBatch holds about this much; a larger commit goes alone
-  size_t soft_in_flight_bytes = 32 * kMiB;   // above: the caller is told to wait for 'drain'
-  size_t hard_in_flight_bytes = 512 * kMiB;  // above: writes are refused with ERR_BACKPRESSURE
+  size_t min_group_bytes = 64 * kKiB;  // the target size of a WriteBatch adapts between these two;
+  size_t max_group_bytes = 4 * kMiB;   // a larger commit goes alone
+  uint64_t commit_window_nanos = 0;    // how long a group may wait for company
+  size_t transaction_memory_bytes = 64 * kMiB;  // recent writes kept while transactions are open
+  size_t hard_in_flight_bytes = 512 * kMiB;     // above: writes are refused with ERR_BACKPRESSURE
+
+  // Files and clocks of the stores; not owned. Null: the operating system's. Tests inject faults.
+  rocksdb::Env* env = nullptr;
 };
 
 inline constexpr int kDefaultShards = 4;

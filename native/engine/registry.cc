@@ -52,7 +52,8 @@ Status Registry::Acquire(const std::string& location, const EngineOptions& optio
   } else if (options.error_if_exists) {
     status = {Code::kInvalidArgument, "a database exists at " + path + " and errorIfExists is set"};
   } else if (entry.engine->options().read_only && !options.read_only) {
-    status = {Code::kLocked, "the database is open read-only in this program: close it there first"};
+    status = {Code::kLocked,
+              "the database is open read-only in this program: close it there first"};
   }
   if (status.ok()) {
     entry.holders++;

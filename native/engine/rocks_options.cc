@@ -40,6 +40,7 @@ RocksShared MakeRocksShared(const EngineOptions& options) {
 
 rocksdb::DBOptions HotDbOptions(const EngineOptions& options, const RocksShared& shared) {
   rocksdb::DBOptions db;
+  if (options.env != nullptr) db.env = options.env;
   db.create_missing_column_families = true;
   db.write_buffer_manager = shared.write_buffer_manager;
   db.max_background_jobs = options.threads.background;
@@ -49,6 +50,8 @@ rocksdb::DBOptions HotDbOptions(const EngineOptions& options, const RocksShared&
   db.enable_pipelined_write = false;
   db.unordered_write = false;
   db.two_write_queues = false;
+  // Without a log the column families must be flushed together, or a crash tears batches apart.
+  db.atomic_flush = options.without_log;
   db.manual_wal_flush = false;
   db.recycle_log_file_num = 0;
   // Damage inside a log is an error; only a record torn by a crash at a log's end is not, since
@@ -95,6 +98,7 @@ rocksdb::ColumnFamilyOptions HotShardOptions(const EngineOptions& options,
                               rocksdb::kLZ4Compression};
   cf.bottommost_compression = rocksdb::kDisableCompressionOption;
   cf.force_consistency_checks = true;
+  cf.compaction_filter_factory = shared.expiry_filter;
   return cf;
 }
 

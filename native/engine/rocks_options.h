@@ -6,6 +6,7 @@
 #pragma once
 
 #include <rocksdb/cache.h>
+#include <rocksdb/compaction_filter.h>
 #include <rocksdb/options.h>
 #include <rocksdb/statistics.h>
 #include <rocksdb/write_buffer_manager.h>
@@ -20,6 +21,8 @@ namespace thermocline {
 struct RocksShared {
   std::shared_ptr<rocksdb::Cache> block_cache;
   std::shared_ptr<rocksdb::WriteBufferManager> write_buffer_manager;
+  // Drops expired records; absent in the plain benchmark driver.
+  std::shared_ptr<rocksdb::CompactionFilterFactory> expiry_filter;
 };
 
 RocksShared MakeRocksShared(const EngineOptions& options);

@@ -1,24 +1,10 @@
 #include "engine/session.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "engine/registry.h"
 
 namespace thermocline {
-
-namespace {
-
-// Forgets what its JavaScript owner has already dropped, at amortised constant cost.
-template <class T>
-void Remember(std::vector<std::weak_ptr<T>>& list, const std::shared_ptr<T>& item) {
-  if (list.size() == list.capacity()) {
-    std::erase_if(list, [](const std::weak_ptr<T>& weak) { return weak.expired(); });
-    list.reserve(std::max<size_t>(16, 2 * list.size()));
-  }
-  list.push_back(item);
-}
-
-}  // namespace
 
 Status Session::Begin() {
   std::lock_guard lock(mutex_);
@@ -39,22 +25,57 @@ Status Session::CheckWritable() const {
 
 std::shared_ptr<const ReadView> Session::NewView() {
   std::shared_ptr<const ReadView> view = engine_->NewView();
-  std::lock_guard lock(mutex_);
-  Remember(views_, view);
+  Keep(view);
   return view;
 }
 
 std::shared_ptr<Cursor> Session::NewCursor(std::shared_ptr<const ReadView> view,
                                            CursorOptions options) {
+  if (!view) view = engine_->NewView();
   std::shared_ptr<Cursor> cursor = engine_->NewCursor(std::move(view), std::move(options));
   std::lock_guard lock(mutex_);
-  Remember(cursors_, cursor);
+  cursors_.insert(cursor);
   return cursor;
 }
 
+void Session::Keep(std::shared_ptr<const ReadView> view) {
+  std::lock_guard lock(mutex_);
+  views_.insert(std::move(view));
+}
+
+void Session::Keep(std::shared_ptr<Transaction> transaction) {
+  std::lock_guard lock(mutex_);
+  transactions_.insert(std::move(transaction));
+}
+
+template <class T>
+void Session::DropFrom(Owned<T>& owned, std::shared_ptr<T> item) {
+  {
+    std::lock_guard lock(mutex_);
+    // When closing, Close owns it and ends it.
+    if (closing_ || owned.erase(item) == 0) return;
+    operations_++;  // the store stays open while the last reference goes
+  }
+  item.reset();
+  End();
+}
+
+void Session::Drop(std::shared_ptr<Cursor> cursor) { DropFrom(cursors_, std::move(cursor)); }
+
+void Session::Drop(std::shared_ptr<const ReadView> view) { DropFrom(views_, std::move(view)); }
+
+void Session::Drop(std::shared_ptr<Transaction> transaction) {
+  DropFrom(transactions_, std::move(transaction));
+}
+
+void Session::EndAll(Owned<Cursor>& cursors) {
+  for (const auto& cursor : cursors) cursor->Close();
+}
+
 void Session::Close() {
-  std::vector<std::weak_ptr<Cursor>> cursors;
-  std::vector<std::weak_ptr<const ReadView>> views;
+  Owned<Cursor> cursors;
+  Owned<const ReadView> views;
+  Owned<Transaction> transactions;
   {
     std::unique_lock lock(mutex_);
     if (closing_) {
@@ -65,20 +86,20 @@ void Session::Close() {
     cursors.swap(cursors_);
     // Cursors first: a consumer waiting for a chunk is an operation in flight.
     lock.unlock();
-    for (const auto& weak : cursors) {
-      if (const auto cursor = weak.lock()) cursor->Close();
-    }
+    EndAll(cursors);
+    cursors.clear();
     lock.lock();
     changed_.wait(lock, [this] { return operations_ == 0; });
     cursors.swap(cursors_);  // made by an operation that had begun before
     views.swap(views_);
+    transactions.swap(transactions_);
   }
-  for (const auto& weak : cursors) {
-    if (const auto cursor = weak.lock()) cursor->Close();
+  EndAll(cursors);
+  for (const auto& transaction : transactions) {
+    transaction->End();
+    transaction->view()->Release();
   }
-  for (const auto& weak : views) {
-    if (const auto view = weak.lock()) view->Release();
-  }
+  for (const auto& view : views) view->Release();
   Registry::Get().Release(engine_);
   {
     std::lock_guard lock(mutex_);

@@ -1,6 +1,8 @@
 #include "engine/commit/committer.h"
 
 #include <algorithm>
+#include <bit>
+#include <chrono>
 #include <exception>
 #include <utility>
 
@@ -14,9 +16,11 @@ namespace thermocline {
 
 namespace {
 
-// A batch buffer that one huge commit has grown is not kept for the small ones after it.
+// A buffer that one huge commit has grown is not kept for the small ones after it.
 constexpr size_t kKeptBatchBytes = 16 * kMiB;
 constexpr size_t kKeptOps = 1 << 18;
+constexpr uint64_t kKeepClockNanos = 1'000'000'000;
+constexpr uint32_t kNoOp = UINT32_MAX;
 
 rocksdb::Slice AsSlice(std::string_view s) { return {s.data(), s.size()}; }
 
@@ -25,21 +29,37 @@ rocksdb::Slice AsSlice(std::string_view s) { return {s.data(), s.size()}; }
 Committer::Committer(Dependencies dependencies, const EngineOptions& options,
                      uint64_t first_commit_id)
     : deps_(std::move(dependencies)),
-      max_group_bytes_(options.max_group_bytes),
       hard_in_flight_bytes_(options.hard_in_flight_bytes),
+      window_nanos_(options.commit_window_nanos),
+      target_bytes_(options.min_group_bytes),
+      recent_(options.transaction_memory_bytes),
       batch_(std::make_unique<rocksdb::WriteBatch>()),
       next_commit_id_(first_commit_id),
-      thread_([this] { Run(); }) {}
+      sizer_(options.min_group_bytes, options.max_group_bytes) {
+  if (deps_.sync) {
+    fsync_ = std::make_unique<FsyncStage>(FsyncStage::Dependencies{
+        .sync = deps_.sync,
+        .on_failure = [this](const Status& status) { Refuse(status, /*resumable=*/false); },
+        .report = [this](std::unique_ptr<Submission> submission,
+                         const Status& status) { Report(std::move(submission), status); },
+        .metrics = deps_.metrics});
+  }
+  thread_ = std::thread([this] { Run(); });
+}
 
 Committer::~Committer() { Stop(); }
 
 Status Committer::Submit(std::unique_ptr<Submission> submission) {
+  if (submission->durability == Durability::kFsync && !fsync_) {
+    return {Code::kInvalidArgument,
+            "the database was created with durability 'none': it has no log to sync; use flush()"};
+  }
   submission->submitted_nanos = NowNanos();
   bool wake;
   {
     std::lock_guard lock(mutex_);
     if (stopping_) return {Code::kClosed, "the database is closing"};
-    if (!refused_.ok()) return refused_;
+    if (!refused_.ok() && submission->operations > 0) return refused_;
     const size_t in_flight = in_flight_bytes_.load(std::memory_order_relaxed);
     if (in_flight > 0 && in_flight + submission->size > hard_in_flight_bytes_) {
       deps_.metrics->backpressure_rejections.Add();
@@ -48,10 +68,27 @@ Status Committer::Submit(std::unique_ptr<Submission> submission) {
                   " MiB of writes are waiting: await earlier writes, or wait for 'drain'"};
     }
     in_flight_bytes_.fetch_add(submission->size, std::memory_order_relaxed);
+    queue_bytes_ += submission->size;
     queue_.push_back(std::move(submission));
     wake = std::exchange(sleeping_, false);
   }
   if (wake) wake_.notify_one();
+  return {};
+}
+
+Status Committer::Resume() {
+  {
+    std::lock_guard lock(mutex_);
+    if (refused_.ok()) return {};
+    if (!resumable_) return refused_;
+  }
+  if (deps_.resume) {
+    Status status = Status::From(deps_.resume(), "resuming");
+    if (!status.ok()) return status;
+  }
+  std::lock_guard lock(mutex_);
+  if (!resumable_) return refused_;  // a sync failed meanwhile
+  refused_ = {};
   return {};
 }
 
@@ -62,26 +99,51 @@ void Committer::Stop() {
   }
   wake_.notify_one();
   if (thread_.joinable()) thread_.join();
+  if (fsync_) fsync_->Stop();
+}
+
+uint64_t Committer::queue_age_nanos() {
+  std::lock_guard lock(mutex_);
+  return queue_.empty() ? 0 : NowNanos() - queue_.front()->submitted_nanos;
 }
 
 void Committer::Run() {
   NameThisThread("tc-commit");
-  for (;;) {
-    if (taken_next_ == taken_.size()) {
-      taken_.clear();
-      taken_next_ = 0;
-      std::unique_lock lock(mutex_);
-      while (queue_.empty() && !stopping_) {
-        sleeping_ = true;
-        wake_.wait(lock);
+  while (WaitForWork()) {
+    while (taken_next_ < taken_.size()) {
+      TakeGroup();
+      if (group_.size() == 1 && group_[0]->at_boundary) {
+        group_[0]->at_boundary(next_commit_id_ - 1);
+        ReportGroup({});
+      } else {
+        CommitGroup();
       }
-      sleeping_ = false;
-      if (queue_.empty()) return;
-      taken_.swap(queue_);
     }
-    TakeGroup();
-    CommitGroup();
   }
+}
+
+bool Committer::WaitForWork() {
+  taken_.clear();
+  taken_next_ = 0;
+  std::unique_lock lock(mutex_);
+  while (queue_.empty() && !stopping_) {
+    sleeping_ = true;
+    wake_.wait(lock);
+  }
+  sleeping_ = false;
+  if (queue_.empty()) return false;
+  if (window_nanos_ > 0) {
+    const auto deadline =
+        std::chrono::steady_clock::now() + std::chrono::nanoseconds(window_nanos_);
+    while (!stopping_ && queue_bytes_ < sizer_.target_bytes()) {
+      sleeping_ = true;
+      if (wake_.wait_until(lock, deadline) == std::cv_status::timeout) break;
+    }
+    sleeping_ = false;
+  }
+  taken_.swap(queue_);
+  arrived_bytes_ += std::exchange(queue_bytes_, 0);
+  return true;
 }
 
 void Committer::TakeGroup() {
@@ -89,126 +151,165 @@ void Committer::TakeGroup() {
   group_bytes_ = 0;
   while (taken_next_ < taken_.size()) {
     std::unique_ptr<Submission>& next = taken_[taken_next_];
-    if (!group_.empty() && group_bytes_ + next->size > max_group_bytes_) break;
+    const bool full = group_bytes_ + next->size > sizer_.target_bytes();
+    if (!group_.empty() && (full || next->at_boundary)) break;
     group_bytes_ += next->size;
+    const bool alone = next->at_boundary != nullptr;
     group_.push_back(std::move(next));
     taken_next_++;
+    if (alone) break;
   }
 }
 
 void Committer::CommitGroup() {
-  Status refused;
+  const uint64_t began = NowNanos();
+  Status status;
   {
     std::lock_guard lock(mutex_);
-    refused = refused_;
+    status = refused_;
   }
-  if (!refused.ok()) return Report(refused);
-
-  HotCache* cache = deps_.cache;
-  Status status;
   try {
-    status = BuildBatch();
-    if (status.ok()) {
-      if (has_range_delete_) cache->BeginClear();
-      for (const Op& op : ops_) {
-        if (op.packed.type != OpType::kDeleteRange) cache->BeginWrite(op.packed.key, op.hash);
-      }
-      rocksdb::Status written;
-      if (batch_->Count() != 0) {
-        const uint64_t began = NowNanos();
-        written = deps_.write(batch_.get());
-        deps_.metrics->group_write_nanos.Record(NowNanos() - began);
-        deps_.metrics->wal_writes.Add();
-      }
-      if (written.ok()) {
-        if (cache->HasPending()) {
-          // Backwards, so that the last operation on a key is the one that is published.
-          for (auto op = ops_.rbegin(); op != ops_.rend(); ++op) {
-            if (op->packed.type == OpType::kPut) {
-              cache->Publish(op->packed.key, op->hash, op->packed.value, op->packed.expiry_ms);
-            } else if (op->packed.type == OpType::kDelete) {
-              cache->PublishAbsent(op->packed.key, op->hash);
-            }
-          }
-        }
-        cache->EndWrite();
-      } else {
-        cache->AbandonWrite();
-        status = Status::From(written, "writing a batch");
-      }
-      if (has_range_delete_) cache->EndClear();
-      if (!written.ok()) {
-        std::lock_guard lock(mutex_);
-        refused_ = {Code::kReadOnly, "the database accepts no more writes until it is reopened, " +
-                                         std::string("because ") + std::string(status.message())};
-      }
-    }
+    if (status.ok()) status = DecodeGroup();
+    if (status.ok()) MarkSuperseded();
+    if (status.ok()) status = BuildBatch();
+    if (status.ok()) status = WriteGroup();
   } catch (const std::exception& error) {
     // Out of memory, in practice. What reached the store is unknown, so nothing more is accepted.
-    cache->AbandonWrite();
+    deps_.cache->AbandonWrite();
     status = {Code::kIo, std::string("committing a group failed: ") + error.what()};
-    std::lock_guard lock(mutex_);
-    refused_ = {Code::kReadOnly, std::string(status.message())};
+    Refuse(status, /*resumable=*/false);
   }
-
   Metrics* metrics = deps_.metrics;
   metrics->groups.Add();
   metrics->group_operations.Add(ops_.size());
   metrics->group_bytes.Add(batch_->GetDataSize());
-  Report(status);
+  ReportGroup(status);
 
-  batch_->Clear();
-  if (batch_->Data().capacity() > kKeptBatchBytes) {
-    batch_ = std::make_unique<rocksdb::WriteBatch>();
+  const uint64_t now = NowNanos();
+  if (measured_nanos_ != 0) {
+    sizer_.Measure(std::exchange(arrived_bytes_, 0), now - measured_nanos_, now - began);
+    target_bytes_.store(sizer_.target_bytes(), std::memory_order_relaxed);
   }
-  if (ops_.capacity() > kKeptOps) std::vector<Op>().swap(ops_);
+  measured_nanos_ = now;
+  if (has_expiry_ && status.ok() && deps_.keep_clock && now - clock_kept_nanos_ > kKeepClockNanos) {
+    clock_kept_nanos_ = now;
+    deps_.keep_clock();
+  }
+  Recycle();
+}
+
+Status Committer::DecodeGroup() {
+  ops_.clear();
+  spans_.clear();
+  has_range_delete_ = false;
+  has_expiry_ = false;
+  const bool record = recent_.active();
+  for (auto& submission : group_) {
+    Status status;
+    if (submission->reads) status = recent_.Check(*submission->reads);
+    Span span{.begin = ops_.size(), .atomic = submission->atomic};
+    if (status.ok()) status = DecodeSubmission(*submission, &span);
+    if (!status.ok()) {
+      // This one alone is refused; its neighbours do not depend on it.
+      ops_.resize(span.begin);
+      Report(std::move(submission), status);
+      continue;
+    }
+    span.first_commit_id = next_commit_id_;
+    next_commit_id_ += submission->atomic ? (span.end > span.begin ? 1 : 0) : span.end - span.begin;
+    if (record) RecordSpan(span);
+    spans_.push_back(span);
+  }
+  return {};
+}
+
+Status Committer::DecodeSubmission(const Submission& submission, Span* span) {
+  const char* p = submission.data.get();
+  const char* const limit = p + submission.size;
+  for (uint32_t i = 0; i < submission.operations; i++) {
+    Op& op = ops_.emplace_back();
+    p = DecodeOp(p, limit, &op.packed);
+    if (p == nullptr) return {Code::kInvalidArgument, "a packed write is malformed"};
+    if (op.packed.expiry_ms != 0) has_expiry_ = true;
+    if (op.packed.type == OpType::kDeleteRange) {
+      has_range_delete_ = true;
+      continue;
+    }
+    op.hash = HashKey(op.packed.key);
+    op.shard = static_cast<uint16_t>(deps_.shards->IndexOf(op.packed.key));
+  }
+  if (p != limit) return {Code::kInvalidArgument, "a packed write has trailing bytes"};
+  span->end = ops_.size();
+  return {};
+}
+
+void Committer::RecordSpan(const Span& span) {
+  for (size_t i = span.begin; i < span.end; i++) {
+    const PackedOp& op = ops_[i].packed;
+    const uint64_t id = span.first_commit_id + (span.atomic ? 0 : i - span.begin);
+    if (op.type == OpType::kDeleteRange) {
+      recent_.RecordRange(op.key, op.value, op.has_end, id);
+    } else {
+      recent_.RecordKey(op.key, id);
+    }
+  }
+}
+
+// Of several operations on a key within one group only the last can ever be seen: no reader stands
+// between them. Not with range deletes in the group, which do not pass key by key.
+void Committer::MarkSuperseded() {
+  if (has_range_delete_ || ops_.size() < 2) return;
+  const size_t slots = std::bit_ceil(ops_.size() * 2);
+  last_of_key_.assign(slots, kNoOp);
+  for (size_t i = ops_.size(); i-- > 0;) {
+    Op& op = ops_[i];
+    for (size_t slot = op.hash & (slots - 1);; slot = (slot + 1) & (slots - 1)) {
+      const uint32_t other = last_of_key_[slot];
+      if (other == kNoOp) {
+        last_of_key_[slot] = static_cast<uint32_t>(i);
+        break;
+      }
+      if (ops_[other].hash == op.hash && ops_[other].packed.key == op.packed.key) {
+        op.superseded = true;
+        break;
+      }
+    }
+  }
 }
 
 Status Committer::BuildBatch() {
-  ops_.clear();
-  has_range_delete_ = false;
-  for (const auto& submission : group_) {
-    Status status = AppendSubmission(*submission);
+  for (const Span& span : spans_) {
+    uint32_t operations = 0;
+    for (size_t i = span.begin; i < span.end; i++) operations += ops_[i].superseded ? 0 : 1;
+    if (operations == 0) continue;
+    const CommitHeader header{.origin = CommitOrigin::kUser,
+                              .kind = span.atomic ? CommitKind::kAtomic : CommitKind::kRun,
+                              .first_commit_id = span.first_commit_id,
+                              .operation_count = operations};
+    Status status = Status::From(batch_->PutLogData(AsSlice(EncodeCommitHeader(header).view())),
+                                 "building a batch");
+    for (size_t i = span.begin; i < span.end && status.ok(); i++) {
+      if (!ops_[i].superseded) status = AppendOp(ops_[i]);
+    }
     if (!status.ok()) return status;
   }
   return {};
 }
 
-Status Committer::AppendSubmission(const Submission& submission) {
-  if (submission.operations == 0) return {};
-  const CommitHeader header{.origin = CommitOrigin::kUser,
-                            .kind = submission.atomic ? CommitKind::kAtomic : CommitKind::kRun,
-                            .first_commit_id = next_commit_id_,
-                            .operation_count = submission.operations};
-  rocksdb::Status s = batch_->PutLogData(AsSlice(EncodeCommitHeader(header).view()));
-  next_commit_id_ += submission.atomic ? 1 : submission.operations;
-
-  const char* p = submission.data.get();
-  const char* const limit = p + submission.size;
-  for (uint32_t i = 0; i < submission.operations && s.ok(); i++) {
-    Op& op = ops_.emplace_back();
-    p = DecodeOp(p, limit, &op.packed);
-    if (p == nullptr) return {Code::kInvalidArgument, "a packed write is malformed"};
-    if (op.packed.type == OpType::kDeleteRange) {
-      has_range_delete_ = true;
-      Status status = AppendRangeDelete(op);
-      if (!status.ok()) return status;
-      continue;
-    }
-    op.hash = HashKey(op.packed.key);
-    op.shard = static_cast<uint16_t>(deps_.shards->IndexOf(op.packed.key));
-    rocksdb::ColumnFamilyHandle* shard = deps_.shards->handles[op.shard];
-    if (op.packed.type == OpType::kPut) {
-      const EnvelopeHeader envelope = EncodeEnvelopeHeader(0, op.packed.expiry_ms);
-      const rocksdb::Slice key = AsSlice(op.packed.key);
-      const rocksdb::Slice value[2] = {{envelope.bytes, envelope.size}, AsSlice(op.packed.value)};
-      s = batch_->Put(shard, rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(value, 2));
-    } else {
-      // The hot store is the only one: a real delete leaves nothing below to uncover (I3).
-      s = batch_->Delete(shard, AsSlice(op.packed.key));
-    }
+Status Committer::AppendOp(const Op& op) {
+  if (op.packed.type == OpType::kDeleteRange) return AppendRangeDelete(op);
+  rocksdb::ColumnFamilyHandle* shard = deps_.shards->handles[op.shard];
+  rocksdb::Status s;
+  if (op.packed.type == OpType::kPut) {
+    const EnvelopeHeader envelope = EncodeEnvelopeHeader(0, op.packed.expiry_ms);
+    const rocksdb::Slice key = AsSlice(op.packed.key);
+    const rocksdb::Slice value[2] = {{envelope.bytes, envelope.size}, AsSlice(op.packed.value)};
+    s = batch_->Put(shard, rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(value, 2));
+  } else {
+    // The hot store is the only one: a real delete leaves nothing below to uncover (I3).
+    s = batch_->Delete(shard, AsSlice(op.packed.key));
   }
-  if (s.ok() && p != limit) return {Code::kInvalidArgument, "a packed write has trailing bytes"};
+  if (s.ok()) return {};
   return Status::From(s, "building a batch");
 }
 
@@ -218,12 +319,12 @@ Status Committer::AppendRangeDelete(const Op& op) {
     std::string end(op.packed.value);
     bool found = true;
     if (!op.packed.has_end) {
-      Status status = BoundOf(shard, &end, &found);
+      Status status = BoundOf(shard, op, &end, &found);
       if (!status.ok()) return status;
     }
     if (!found || end <= start) continue;
-    const rocksdb::Status s = batch_->DeleteRange(
-        deps_.shards->handles[static_cast<size_t>(shard)], AsSlice(start), end);
+    const rocksdb::Status s =
+        batch_->DeleteRange(deps_.shards->handles[static_cast<size_t>(shard)], AsSlice(start), end);
     if (!s.ok()) return Status::From(s, "building a batch");
   }
   return {};
@@ -231,10 +332,11 @@ Status Committer::AppendRangeDelete(const Op& op) {
 
 // RocksDB's range deletes need an end. This thread is the only writer, so the largest key of the
 // store and of the group before this operation is the largest there is.
-Status Committer::BoundOf(int shard, std::string* end, bool* found) {
+Status Committer::BoundOf(int shard, const Op& before, std::string* end, bool* found) {
   Status status = deps_.last_key(shard, end, found);
   if (!status.ok()) return status;
   for (const Op& op : ops_) {
+    if (&op == &before) break;
     if (op.packed.type != OpType::kPut || op.shard != shard) continue;
     if (!*found || op.packed.key > *end) {
       end->assign(op.packed.key);
@@ -245,25 +347,116 @@ Status Committer::BoundOf(int shard, std::string* end, bool* found) {
   return {};
 }
 
-void Committer::Report(const Status& status) {
-  const uint64_t now = NowNanos();
-  Metrics* metrics = deps_.metrics;
-  for (auto& submission : group_) {
-    if (status.ok()) {
-      metrics->commits.Add(submission->atomic ? 1 : submission->operations);
-      const uint64_t waited = now - submission->submitted_nanos;
-      if (submission->atomic) {
-        metrics->batch.Add(submission->operations, submission->size);
-        metrics->batch_nanos.Record(waited);
-      } else {
-        metrics->put_nanos.Record(waited, submission->operations);
-      }
+Status Committer::WriteGroup() {
+  if (batch_->Count() == 0) return {};
+  HotCache* cache = deps_.cache;
+  if (has_range_delete_) cache->BeginClear();
+  for (const Op& op : ops_) {
+    if (op.packed.type != OpType::kDeleteRange) cache->BeginWrite(op.packed.key, op.hash);
+  }
+  const uint64_t began = NowNanos();
+  const rocksdb::Status written = deps_.write(batch_.get());
+  deps_.metrics->group_write_nanos.Record(NowNanos() - began);
+  Status status;
+  if (written.ok()) {
+    deps_.metrics->wal_writes.Add();
+    CountGroup();
+    if (cache->HasPending()) PublishGroup();
+    cache->EndWrite();
+  } else {
+    cache->AbandonWrite();
+    status = Status::From(written, "writing a batch");
+    Refuse(status, /*resumable=*/status.code() == Code::kNoSpace);
+  }
+  if (has_range_delete_) cache->EndClear();
+  return status;
+}
+
+// Backwards, so that the last operation on a key is the one that is published.
+void Committer::PublishGroup() {
+  for (auto op = ops_.rbegin(); op != ops_.rend(); ++op) {
+    if (op->packed.type == OpType::kPut) {
+      deps_.cache->Publish(op->packed.key, op->hash, op->packed.value, op->packed.expiry_ms);
+    } else if (op->packed.type == OpType::kDelete) {
+      deps_.cache->PublishAbsent(op->packed.key, op->hash);
     }
-    in_flight_bytes_.fetch_sub(submission->size, std::memory_order_relaxed);
-    submission->done(status);
-    submission.reset();
+  }
+}
+
+void Committer::CountGroup() {
+  Metrics* metrics = deps_.metrics;
+  for (const Span& span : spans_) {
+    if (span.begin == span.end) continue;
+    metrics->commits.Add(span.atomic ? 1 : span.end - span.begin);
+    uint64_t operations[3] = {};
+    uint64_t bytes[3] = {};
+    for (size_t i = span.begin; i < span.end; i++) {
+      const PackedOp& op = ops_[i].packed;
+      const size_t type = static_cast<size_t>(op.type);
+      operations[type]++;
+      bytes[type] += op.key.size() + op.value.size();
+    }
+    if (span.atomic && operations[2] == 0) {
+      metrics->batch.Add(operations[0] + operations[1], bytes[0] + bytes[1]);
+      continue;
+    }
+    OperationCounters* const counters[3] = {&metrics->put, &metrics->del, &metrics->delete_range};
+    for (size_t type = 0; type < 3; type++) {
+      if (operations[type] == 0) continue;
+      counters[type]->operations.Add(operations[type]);
+      counters[type]->records.Add(operations[type]);
+      counters[type]->bytes.Add(bytes[type]);
+    }
+  }
+}
+
+void Committer::Refuse(const Status& cause, bool resumable) {
+  std::lock_guard lock(mutex_);
+  if (!refused_.ok() && !resumable_) return;  // the first fatal cause stays
+  resumable_ = resumable;
+  refused_ = {Code::kReadOnly,
+              "the database accepts no writes since " + std::string(cause.message()) +
+                  (resumable ? ": make room, then call resume()" : ": close and reopen it")};
+}
+
+void Committer::ReportGroup(const Status& status) {
+  for (auto& submission : group_) {
+    if (!submission) continue;
+    const bool wants_sync = submission->durability == Durability::kFsync && status.ok();
+    if (submission->applied && status.ok()) submission->applied(status);
+    if (wants_sync) {
+      to_sync_.push_back(std::move(submission));
+    } else {
+      Report(std::move(submission), status);
+    }
   }
   group_.clear();
+  if (!to_sync_.empty()) fsync_->Add(&to_sync_);
+}
+
+void Committer::Report(std::unique_ptr<Submission> submission, const Status& status) {
+  if (status.ok() && submission->operations > 0) {
+    const uint64_t waited = NowNanos() - submission->submitted_nanos;
+    if (submission->atomic) {
+      deps_.metrics->batch_nanos.Record(waited);
+    } else {
+      deps_.metrics->put_nanos.Record(waited, submission->operations);
+    }
+  }
+  in_flight_bytes_.fetch_sub(submission->size, std::memory_order_relaxed);
+  if (!status.ok() && submission->applied) submission->applied(status);
+  if (submission->done) submission->done(status);
+}
+
+void Committer::Recycle() {
+  batch_->Clear();
+  if (batch_->Data().capacity() > kKeptBatchBytes) {
+    batch_ = std::make_unique<rocksdb::WriteBatch>();
+  }
+  if (ops_.capacity() > kKeptOps) {
+    std::vector<Op>().swap(ops_);
+    std::vector<uint32_t>().swap(last_of_key_);
+  }
 }
 
 }  // namespace thermocline

@@ -1,21 +1,29 @@
 // The committer: the one thread through which every write reaches the hot store.
 //
+//   queue -> committer -> applied -> fsync stage -> durable
+//
 // Steps, for each round:
-//   1. Take what is waiting in the queue, up to max_group_bytes (one larger submission goes alone).
-//   2. Decode it, route every key, and tell the hot cache that the keys are about to change.
-//   3. Build ONE WriteBatch: for each commit a PutLogData header, then its operations.
-//   4. Write it (one WAL record, one memtable pass).
-//   5. Publish the new values of keys that were cached, then report every submission as applied.
+//   1. Take what is waiting in the queue, up to the target size that GroupSizer measures (one
+//      larger submission goes alone). With a window, wait that long for a group to fill.
+//   2. Decode it and route every key. Validate transactions against RecentCommits; a conflict
+//      drops that submission from the group. Give every commit its id.
+//   3. Tell the hot cache that the keys are about to change.
+//   4. Build ONE WriteBatch: for each commit a PutLogData header, then its operations. An operation
+//      that a later one in the same group overwrites is left out.
+//   5. Write it (one WAL record, one memtable pass).
+//   6. Publish the new values of keys that were cached. Report submissions that asked for kWal;
+//      hand those that asked for kFsync to the fsync stage, which syncs while the next group runs.
 //
 // Invariants:
 //   - Submissions are applied in the order they were accepted; a submission is applied whole.
 //   - done() runs after the write and after the hot cache agrees with it (I9), so a read that
 //     starts after an acknowledgement sees the write.
-//   - A group that fails is failed as a whole and nothing of it is acknowledged; from then on the
-//     committer refuses writes with ERR_READ_ONLY and the first error, since a store whose log
-//     failed may hold half-written records.
+//   - A group whose write fails is failed as a whole and nothing of it is acknowledged; from then
+//   on
+//     the committer refuses writes with ERR_READ_ONLY and the first error. After a full disk
+//     Resume() may lift that; after a failed sync only reopening does.
 //
-// Thread safety: Submit and in_flight_bytes from any thread. Everything else belongs to the
+// Thread safety: Submit, Resume and in_flight_bytes from any thread. Everything else belongs to the
 // committer's thread.
 //
 // Alternative rejected: letting callers write to RocksDB themselves and rely on its write groups.
@@ -36,7 +44,10 @@
 #include <vector>
 
 #include "engine/cache/hot_cache.h"
+#include "engine/commit/fsync_stage.h"
+#include "engine/commit/group_sizer.h"
 #include "engine/commit/packed_ops.h"
+#include "engine/commit/recent_commits.h"
 #include "engine/commit/submission.h"
 #include "engine/metrics/metrics.h"
 #include "engine/options.h"
@@ -49,8 +60,15 @@ class Committer {
   // What the committer needs; each can be a fake in a test.
   struct Dependencies {
     std::function<rocksdb::Status(rocksdb::WriteBatch*)> write;
+    // Makes everything written so far survive a loss of power. Null: the store has no log.
+    std::function<rocksdb::Status()> sync;
+    // Asks the store to go on after a full disk.
+    std::function<rocksdb::Status()> resume;
     // The largest key of a shard, for range deletes without an upper bound. found = false: empty.
     std::function<Status(int shard, std::string* key, bool* found)> last_key;
+    // Called after groups that hold records with an expiry, at most once a second: the clock's
+    // high-water mark should be kept. May be null.
+    std::function<void()> keep_clock;
     std::shared_ptr<const Shards> shards;
     HotCache* cache = nullptr;
     Metrics* metrics = nullptr;
@@ -66,38 +84,72 @@ class Committer {
   // flight, so that any single write can pass), ERR_READ_ONLY after a failed write, ERR_CLOSED.
   Status Submit(std::unique_ptr<Submission> submission);
 
-  // Refuses new submissions, applies all accepted ones, joins the thread. Idempotent.
+  // Accepts writes again after a full disk. ERR_READ_ONLY after a failure that only reopening
+  // heals.
+  Status Resume();
+
+  // Refuses new submissions, applies and syncs all accepted ones, joins the threads. Idempotent.
   void Stop();
 
   // Packed bytes accepted and not yet reported.
   size_t in_flight_bytes() const { return in_flight_bytes_.load(std::memory_order_relaxed); }
+  // Of the oldest submission that waits in the queue; 0 if none does.
+  uint64_t queue_age_nanos();
+  size_t target_group_bytes() const { return target_bytes_.load(std::memory_order_relaxed); }
+
+  // The memory of recent writes that transactions are validated with.
+  RecentCommits& recent() { return recent_; }
 
  private:
   struct Op {
     PackedOp packed;
     uint64_t hash = 0;
     uint16_t shard = 0;
+    bool superseded = false;  // a later operation of the group writes the same key
+  };
+  // One submission's operations within ops_.
+  struct Span {
+    size_t begin = 0;
+    size_t end = 0;
+    uint64_t first_commit_id = 0;
+    bool atomic = false;
   };
 
   void Run();
+  // Fills taken_ from the queue. False: stopping, and nothing is left.
+  bool WaitForWork();
   // Moves the next group into group_. REQUIRES: something is waiting in taken_.
   void TakeGroup();
   void CommitGroup();
+  Status DecodeGroup();
+  Status DecodeSubmission(const Submission& submission, Span* span);
+  void RecordSpan(const Span& span);
+  void MarkSuperseded();
   Status BuildBatch();
-  Status AppendSubmission(const Submission& submission);
+  Status AppendOp(const Op& op);
   Status AppendRangeDelete(const Op& op);
-  Status BoundOf(int shard, std::string* end, bool* found);
-  void Report(const Status& status);
+  Status BoundOf(int shard, const Op& before, std::string* end, bool* found);
+  Status WriteGroup();
+  void PublishGroup();
+  void CountGroup();
+  void Refuse(const Status& cause, bool resumable);
+  void ReportGroup(const Status& status);
+  void Report(std::unique_ptr<Submission> submission, const Status& status);
+  void Recycle();
 
   const Dependencies deps_;
-  const size_t max_group_bytes_;
   const size_t hard_in_flight_bytes_;
+  const uint64_t window_nanos_;
   std::atomic<size_t> in_flight_bytes_{0};
+  std::atomic<size_t> target_bytes_;
+  RecentCommits recent_;
 
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<std::unique_ptr<Submission>> queue_;  // GUARDED_BY(mutex_)
+  size_t queue_bytes_ = 0;                          // GUARDED_BY(mutex_)
   Status refused_;                                  // GUARDED_BY(mutex_): why writes are refused
+  bool resumable_ = false;                          // GUARDED_BY(mutex_)
   bool sleeping_ = false;                           // GUARDED_BY(mutex_)
   bool stopping_ = false;                           // GUARDED_BY(mutex_)
 
@@ -105,13 +157,22 @@ class Committer {
   std::vector<std::unique_ptr<Submission>> taken_;
   size_t taken_next_ = 0;
   std::vector<std::unique_ptr<Submission>> group_;
+  std::vector<std::unique_ptr<Submission>> to_sync_;
   size_t group_bytes_ = 0;
   std::vector<Op> ops_;
+  std::vector<Span> spans_;
+  std::vector<uint32_t> last_of_key_;  // open addressing by hash, for MarkSuperseded
   std::unique_ptr<rocksdb::WriteBatch> batch_;
   bool has_range_delete_ = false;
+  bool has_expiry_ = false;
   uint64_t next_commit_id_;
+  GroupSizer sizer_;
+  size_t arrived_bytes_ = 0;
+  uint64_t measured_nanos_ = 0;
+  uint64_t clock_kept_nanos_ = 0;
 
-  std::thread thread_;  // last: it runs over all the members above
+  std::unique_ptr<FsyncStage> fsync_;  // none if the store has no log
+  std::thread thread_;                 // last: it runs over all the members above
 };
 
 }  // namespace thermocline

@@ -25,10 +25,10 @@ inline constexpr uint8_t kOpHasEnd = 0x20;
 
 struct PackedOp {
   OpType type = OpType::kPut;
-  bool has_end = false;       // delete range only
-  uint64_t expiry_ms = 0;     // 0: none
-  std::string_view key;       // the start of a delete range
-  std::string_view value;     // the end of a delete range
+  bool has_end = false;    // delete range only
+  uint64_t expiry_ms = 0;  // 0: none
+  std::string_view key;    // the start of a delete range
+  std::string_view value;  // the end of a delete range
 };
 
 // Decodes one operation at `p`. Returns the position behind it, or nullptr if the bytes are not a
@@ -43,7 +43,9 @@ inline const char* DecodeOp(const char* p, const char* limit, PackedOp* op) {
   op->expiry_ms = 0;
   uint32_t size = 0;
   p = GetVarint32(p, limit, &size);
-  if (p == nullptr || size > kMaxKeyBytes || static_cast<size_t>(limit - p) < size) return nullptr;
+  // The bound of a range may be the longest key and a byte, to lie just behind it.
+  const size_t key_limit = kMaxKeyBytes + (op->type == OpType::kDeleteRange ? 1 : 0);
+  if (p == nullptr || size > key_limit || static_cast<size_t>(limit - p) < size) return nullptr;
   op->key = {p, size};
   p += size;
   op->value = {};

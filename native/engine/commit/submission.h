@@ -5,10 +5,31 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "engine/status.h"
 
 namespace thermocline {
+
+// What an acknowledgement has survived.
+enum class Durability : uint8_t {
+  kWal = 0,    // a crash of the process: the record is in the log, in the operating system's hands
+  kFsync = 1,  // a loss of power: the log has been synced
+};
+
+// What a transaction has read, to be checked when it commits: none of it may have been written
+// since `start_commit_id`.
+struct ReadSet {
+  struct Range {
+    std::string start;  // inclusive
+    std::string end;    // exclusive
+    bool has_end = false;
+  };
+  uint64_t start_commit_id = 0;
+  std::vector<std::string> keys;
+  std::vector<Range> ranges;
+};
 
 struct Submission {
   std::unique_ptr<char[]> data;  // packed operations (packed_ops.h)
@@ -17,10 +38,18 @@ struct Submission {
   // true: all operations are one atomic commit. false: each is a commit of its own, which may
   // share a WriteBatch with its neighbours but needs not.
   bool atomic = false;
-  uint64_t submitted_nanos = 0;  // filled by Submit
-  // Called once, on the committer's thread, after the operations are in the store (or refused).
-  // Must not block and must not throw.
+  Durability durability = Durability::kWal;
+  std::unique_ptr<const ReadSet> reads;  // absent: unconditional
+  uint64_t submitted_nanos = 0;          // filled by Submit
+
+  // All of these run once, on engine threads; they must not block and must not throw.
+  // Called when the requested durability is reached, or the submission is refused.
   std::function<void(const Status&)> done;
+  // Optional: called as soon as reads see the operations, before done().
+  std::function<void(const Status&)> applied;
+  // A submission without operations may ask to be called on the committer's thread when everything
+  // accepted before it is applied and nothing accepted after it. It gets the last commit id.
+  std::function<void(uint64_t last_commit_id)> at_boundary;
 };
 
 }  // namespace thermocline

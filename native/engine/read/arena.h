@@ -2,8 +2,8 @@
 //
 // A value up to kStandaloneBytes goes into a shared arena of at most kArenaBytes, so that a view
 // that is kept for long pins little; a larger one gets a block of its own.
-// Thread safety: ResultArenas may be shared by several writers; an ArenaWriter belongs to one thread.
-// Ownership: blocks come from malloc; whoever takes them (Release) frees them with free().
+// Thread safety: ResultArenas may be shared by several writers; an ArenaWriter belongs to one
+// thread. Ownership: blocks come from malloc; whoever takes them (Release) frees them with free().
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,9 @@ class Arena {
   }
   ~Arena() { std::free(data_); }
   Arena(Arena&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(other.size_), capacity_(other.capacity_) {}
+      : data_(std::exchange(other.data_, nullptr)),
+        size_(other.size_),
+        capacity_(other.capacity_) {}
   Arena& operator=(Arena&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);

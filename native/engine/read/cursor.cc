@@ -58,11 +58,14 @@ bool Cursor::Take(uint32_t wanted, Chunk* chunk, std::function<void()> ready) {
   return false;
 }
 
-void Cursor::Seek(std::string target) {
+void Cursor::Seek(std::string target, uint64_t unread) {
   std::lock_guard lock(mutex_);
   if (closed_) return;
   pass_++;
-  for (const Chunk& chunk : chunks_) left_ += chunk.count;  // made, but never handed out
+  if (options_.limit != UINT64_MAX) {
+    left_ += unread;
+    for (const Chunk& chunk : chunks_) left_ += chunk.count;  // made, but never handed out
+  }
   chunks_.clear();
   exhausted_ = false;
   next_records_ = 16;
@@ -76,11 +79,12 @@ void Cursor::Close() {
     closed_ = true;
     chunks_.clear();
     idle_.wait(lock, [this] { return !producing_; });
+    // Under the lock: whoever calls Close second returns only once the iterators are gone.
+    heap_.clear();
+    sources_.clear();
     view_.reset();
     ready = std::exchange(ready_, nullptr);
   }
-  heap_.clear();
-  sources_.clear();
   if (ready) ready();
 }
 
@@ -112,7 +116,7 @@ void Cursor::Produce() {
 
     lock.lock();
     if (pass != pass_) continue;  // a seek came in between: this chunk is of the past
-    left_ -= std::min<uint64_t>(left_, chunk.count);
+    if (options_.limit != UINT64_MAX) left_ -= std::min<uint64_t>(left_, chunk.count);
     if (left_ == 0) chunk.last = true;
     if (chunk.last) exhausted_ = true;
     metrics_->scan.Add(chunk.count, chunk.index_offset);

@@ -78,8 +78,8 @@ class Cursor : public std::enable_shared_from_this<Cursor> {
   bool Take(uint32_t wanted, Chunk* chunk, std::function<void()> ready);
 
   // Continues at the first record at or after `target` (at or before it in reverse), within the
-  // bounds. The limit goes on counting.
-  void Seek(std::string target);
+  // bounds. The limit goes on counting; `unread` records of a chunk that was taken do not count.
+  void Seek(std::string target, uint64_t unread);
 
   // Ends the walk and frees the iterators; waits for a chunk being filled. Idempotent.
   void Close();

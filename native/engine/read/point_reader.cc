@@ -51,8 +51,7 @@ Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadVie
   const Shards& shards = view ? *view->shards() : *deps_.shards;
   rocksdb::ReadOptions options;
   if (view != nullptr) options.snapshot = view->snapshot();
-  const HotCache::FillTicket ticket =
-      view ? HotCache::FillTicket{} : deps_.cache->BeginFill(hash);
+  const HotCache::FillTicket ticket = view ? HotCache::FillTicket{} : deps_.cache->BeginFill(hash);
   rocksdb::ColumnFamilyHandle* shard = shards.handles[static_cast<size_t>(shards.IndexOf(key))];
   const rocksdb::Status s = deps_.db->Get(options, shard, {key.data(), key.size()}, stored);
   if (s.IsNotFound()) {
@@ -64,7 +63,11 @@ Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadVie
   if (!DecodeEnvelope({stored->data(), stored->size()}, &envelope)) return CorruptEnvelope(key);
   const uint64_t now =
       envelope.expiry_ms == 0 ? 0 : (view ? view->clock_ms() : deps_.clock->NowMs());
-  if (envelope.is_tombstone() || IsExpired(envelope, now)) return {};
+  if (envelope.is_tombstone() || IsExpired(envelope, now)) {
+    // Whatever is above a marker or an expired record is written, and then the cache hears of it.
+    if (view == nullptr) deps_.cache->FillAbsent(key, hash, ticket);
+    return {};
+  }
   if (view == nullptr) {
     deps_.cache->Fill(key, hash, ticket, envelope.payload, envelope.expiry_ms);
   }
@@ -78,8 +81,7 @@ bool PointReader::Start(const std::shared_ptr<ReadBatch>& batch) {
   batch->results.assign(batch->count, ResultRef{});
   if (AskCache(batch.get())) return true;
   Plan(batch.get());
-  const size_t workers =
-      std::min(batch->chunks.size(), static_cast<size_t>(deps_.pool->threads()));
+  const size_t workers = std::min(batch->chunks.size(), static_cast<size_t>(deps_.pool->threads()));
   for (size_t i = 0; i < workers; i++) {
     deps_.pool->Post([this, batch] { Work(batch.get()); });
   }
@@ -101,6 +103,7 @@ bool PointReader::AskCache(ReadBatch* batch) {
     }
     const std::string_view key(p, size);
     p += size;
+    batch->key_bytes += size;
     const uint64_t hash = HashKey(key);
     Cached cached = Cached::kMiss;
     if (ask) {
@@ -195,6 +198,8 @@ void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, Aren
             deps_.cache->Fill(key.bytes, key.hash, scratch.tickets[i], envelope.payload,
                               envelope.expiry_ms);
           }
+        } else if (view == nullptr) {
+          deps_.cache->FillAbsent(key.bytes, key.hash, scratch.tickets[i]);
         }
       }
     } else if (s.IsNotFound()) {

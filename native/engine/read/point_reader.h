@@ -38,12 +38,13 @@ struct ReadBatch {
   size_t packed_size = 0;
   uint32_t count = 0;
   std::shared_ptr<const ReadView> view;  // null: the present
-  bool ask_cache = true;       // false: the caller has just asked it for every key
-  bool presence_only = false;  // results say whether a key exists; no value is copied
+  bool ask_cache = true;                 // false: the caller has just asked it for every key
+  bool presence_only = false;            // results say whether a key exists; no value is copied
   std::function<void()> done;            // only if Start returned false; must not block or throw
 
   // Output: one reference per key, in order.
   std::vector<ResultRef> results;
+  size_t key_bytes = 0;
   ResultArenas arenas;
   Status status;
 

@@ -1,9 +1,9 @@
 // A read view: one moment of the database (I6).
 //
-// Purpose: what cursors and snapshots read from. Today it holds the hot store's RocksDB snapshot,
-// the shard table and the engine clock.
+// Purpose: what cursors, snapshots and transactions read from. Today it holds the hot store's
+// RocksDB snapshot, the shard table and the engine clock.
 // Thread safety: immutable; shared by shared_ptr between a JS object and the reads that use it.
-// Ownership: Release() gives the RocksDB snapshot back; the engine calls it for every view that is
+// Ownership: Release() gives the RocksDB snapshot back; the session calls it for every view that is
 // still alive when it closes, after the reads that use it have ended.
 #pragma once
 
@@ -11,23 +11,33 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
+#include "engine/read/view_clocks.h"
 #include "engine/shard/shards.h"
 
 namespace thermocline {
 
 class ReadView {
  public:
-  ReadView(rocksdb::DB* db, std::shared_ptr<const Shards> shards, uint64_t clock_ms)
-      : db_(db), snapshot_(db->GetSnapshot()), shards_(std::move(shards)), clock_ms_(clock_ms) {}
+  // `now` is asked before the snapshot is taken: a filter that runs in between keeps too much.
+  template <class Clock>
+  ReadView(rocksdb::DB* db, std::shared_ptr<const Shards> shards, Clock&& now,
+           std::shared_ptr<ViewClocks> clocks)
+      : db_(db), shards_(std::move(shards)), clocks_(std::move(clocks)), clock_ms_(now()) {
+    clocks_->Add(clock_ms_);
+    snapshot_ = db_->GetSnapshot();
+  }
   ~ReadView() { Release(); }
   ReadView(const ReadView&) = delete;
   ReadView& operator=(const ReadView&) = delete;
 
   // REQUIRES: no read uses the view, and none will.
   void Release() const {
-    if (snapshot_ != nullptr) db_->ReleaseSnapshot(snapshot_);
-    snapshot_ = nullptr;
+    const rocksdb::Snapshot* snapshot = std::exchange(snapshot_, nullptr);
+    if (snapshot == nullptr) return;
+    db_->ReleaseSnapshot(snapshot);
+    clocks_->Remove(clock_ms_);
   }
 
   const rocksdb::Snapshot* snapshot() const { return snapshot_; }
@@ -36,9 +46,10 @@ class ReadView {
 
  private:
   rocksdb::DB* const db_;
-  mutable const rocksdb::Snapshot* snapshot_;
   const std::shared_ptr<const Shards> shards_;
+  const std::shared_ptr<ViewClocks> clocks_;
   const uint64_t clock_ms_;
+  mutable const rocksdb::Snapshot* snapshot_ = nullptr;
 };
 
 }  // namespace thermocline

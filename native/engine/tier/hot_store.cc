@@ -16,6 +16,12 @@ Status Foreign(const std::string& directory, const std::string& why) {
               "): choose another folder"};
 }
 
+bool IsEmpty(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family) {
+  const std::unique_ptr<rocksdb::Iterator> any(db->NewIterator(rocksdb::ReadOptions(), family));
+  any->SeekToFirst();
+  return !any->Valid();
+}
+
 }  // namespace
 
 bool HotStore::Exists(const std::string& directory) {
@@ -24,8 +30,7 @@ bool HotStore::Exists(const std::string& directory) {
 }
 
 Status HotStore::Open(const std::string& directory, const EngineOptions& options,
-                      const RocksShared& shared,
-                      std::shared_ptr<rocksdb::EventListener> listener) {
+                      const RocksShared& shared, std::shared_ptr<rocksdb::EventListener> listener) {
   options_ = options;
   shared_ = shared;
   db_options_ = HotDbOptions(options, shared);
@@ -34,8 +39,7 @@ Status HotStore::Open(const std::string& directory, const EngineOptions& options
   const bool exists = Exists(directory);
   std::vector<std::string> families;
   if (exists) {
-    const rocksdb::Status s =
-        rocksdb::DB::ListColumnFamilies(db_options_, directory, &families);
+    const rocksdb::Status s = rocksdb::DB::ListColumnFamilies(db_options_, directory, &families);
     if (!s.ok()) return Status::From(s, "opening the hot store");
   } else {
     families = {rocksdb::kDefaultColumnFamilyName};
@@ -60,20 +64,30 @@ Status HotStore::Open(const std::string& directory, const EngineOptions& options
     families.emplace_back(kMetaColumnFamily);
   }
 
-  Status status = OpenRocks(directory, families);
+  Status status;
+  if (exists && !has_meta) {
+    // A store of ours whose creation was cut short is empty; anything else is not ours, and must
+    // be found out before opening it for writing would give it our column family.
+    rocksdb::DB* db = nullptr;
+    const rocksdb::Status s = rocksdb::DB::OpenForReadOnly(
+        rocksdb::Options(db_options_, rocksdb::ColumnFamilyOptions()), directory, &db);
+    if (!s.ok()) return Status::From(s, "opening the hot store");
+    const std::unique_ptr<rocksdb::DB> closing(db);
+    if (!IsEmpty(db, db->DefaultColumnFamily())) {
+      return Foreign(directory, "it has records and no meta column family");
+    }
+  }
+  status = OpenRocks(directory, families);
   if (!status.ok()) return status;
   meta_ = FindHandle(std::string(kMetaColumnFamily));
-  if (!has_meta) {
-    // A store of ours whose creation was cut short is empty; anything else is not ours.
-    std::unique_ptr<rocksdb::Iterator> any(db_->NewIterator(rocksdb::ReadOptions()));
-    any->SeekToFirst();
-    if (any->Valid()) return Foreign(directory, "it has records and no meta column family");
-  }
   bool created = false;
   std::string payload;
   status = GetMeta(meta_key::kFormat, &payload, &created);
   if (!status.ok()) return status;
   if (!created) {
+    if (!IsEmpty(db_.get(), meta_) || !IsEmpty(db_.get(), db_->DefaultColumnFamily())) {
+      return Foreign(directory, "its meta column family has no format record");
+    }
     if (options_.read_only) {
       return {Code::kReadOnly, "the database was never completely created: open it for writing"};
     }
@@ -92,8 +106,8 @@ Status HotStore::OpenRocks(const std::string& directory, const std::vector<std::
     uint32_t id;
     uint32_t generation;
     const bool is_shard = ParseShardColumnFamilyName(name, &id, &generation);
-    descriptors.emplace_back(name, is_shard ? HotShardOptions(options_, shared_, shards)
-                                            : MetaOptions(shared_));
+    descriptors.emplace_back(
+        name, is_shard ? HotShardOptions(options_, shared_, shards) : MetaOptions(shared_));
   }
   db_options_.create_if_missing = !options_.read_only;
   rocksdb::DB* db = nullptr;
@@ -115,6 +129,7 @@ Status HotStore::CreateMeta() {
   return PutMeta({{meta_key::kFormat, format},
                   {meta_key::kState, std::string(1, static_cast<char>(state_))},
                   {meta_key::kShards, table_.Encode()},
+                  {meta_key::kLog, std::string(1, options_.without_log ? '\0' : '\1')},
                   {meta_key::kHotTier, EncodeTierIdentity(identity_)}},
                  /*sync=*/true);
 }
@@ -135,6 +150,17 @@ Status HotStore::LoadMeta() {
   if (status.ok()) {
     status = found ? ShardTable::Decode(payload, &table_)
                    : Status{Code::kCorruption, "the database's shard table is missing"};
+  }
+  if (status.ok()) status = GetMeta(meta_key::kLog, &payload, &found);
+  if (status.ok()) {
+    const bool without_log = found && payload == std::string(1, '\0');
+    if (without_log != options_.without_log) {
+      status = {Code::kInvalidArgument,
+                without_log ? "the database was created with durability 'none', for good: open it "
+                              "with that"
+                            : "durability 'none' is fixed when a database is created; this one has "
+                              "a log"};
+    }
   }
   if (status.ok()) status = GetMeta(meta_key::kHotTier, &payload, &found);
   if (status.ok()) {
@@ -161,26 +187,35 @@ Status HotStore::CheckFormat() const {
   return {};
 }
 
+Status HotStore::CreateMissingShards() {
+  std::vector<std::string> missing;
+  for (const ShardInfo& info : table_.shards()) {
+    const std::string name = ShardColumnFamilyName(info.id, info.generation);
+    if (FindHandle(name) == nullptr) missing.push_back(name);
+  }
+  if (missing.empty()) return {};
+  if (state_ == CreationState::kReady) {
+    return {Code::kCorruption,
+            "the column family " + missing[0] + " is missing: restore the database from a backup"};
+  }
+  if (options_.read_only) {
+    return {Code::kReadOnly, "the database was never completely created: open it for writing"};
+  }
+  // All at once: RocksDB rewrites its options file, which names every family, for each call.
+  std::vector<rocksdb::ColumnFamilyHandle*> created;
+  const rocksdb::Status s = db_->CreateColumnFamilies(
+      HotShardOptions(options_, shared_, table_.size()), missing, &created);
+  handles_.insert(handles_.end(), created.begin(), created.end());
+  return Status::From(s, "creating the shards");
+}
+
 Status HotStore::OpenShards() {
+  Status created = CreateMissingShards();
+  if (!created.ok()) return created;
   auto shards = std::make_shared<Shards>();
   shards->table = table_;
   for (const ShardInfo& info : table_.shards()) {
-    const std::string name = ShardColumnFamilyName(info.id, info.generation);
-    rocksdb::ColumnFamilyHandle* handle = FindHandle(name);
-    if (handle == nullptr) {
-      if (state_ == CreationState::kReady) {
-        return {Code::kCorruption, "the column family " + name +
-                                       " is missing: restore the database from a backup"};
-      }
-      if (options_.read_only) {
-        return {Code::kReadOnly, "the database was never completely created: open it for writing"};
-      }
-      const rocksdb::Status s = db_->CreateColumnFamily(
-          HotShardOptions(options_, shared_, table_.size()), name, &handle);
-      if (!s.ok()) return Status::From(s, "creating a shard");
-      handles_.push_back(handle);
-    }
-    shards->handles.push_back(handle);
+    shards->handles.push_back(FindHandle(ShardColumnFamilyName(info.id, info.generation)));
   }
   if (!options_.read_only) {
     for (rocksdb::ColumnFamilyHandle* handle : handles_) {

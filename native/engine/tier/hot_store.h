@@ -37,14 +37,15 @@ class HotStore {
   // Whether `directory` holds a hot store (complete or begun).
   static bool Exists(const std::string& directory);
 
-  Status Open(const std::string& directory, const EngineOptions& options,
-              const RocksShared& shared,
+  Status Open(const std::string& directory, const EngineOptions& options, const RocksShared& shared,
               std::shared_ptr<rocksdb::EventListener> listener);
   void Close();
 
   rocksdb::DB* db() const { return db_.get(); }
   const std::shared_ptr<const Shards>& shards() const { return shards_; }
   const TierIdentity& identity() const { return identity_; }
+  // False: the database was created without a write-ahead log.
+  bool has_log() const { return !options_.without_log; }
 
   // Reads a meta record. found = false: there is none.
   Status GetMeta(std::string_view key, std::string* payload, bool* found) const;
@@ -55,6 +56,7 @@ class HotStore {
   Status OpenRocks(const std::string& directory, const std::vector<std::string>& families);
   Status CreateMeta();
   Status LoadMeta();
+  Status CreateMissingShards();
   Status OpenShards();
   Status CheckFormat() const;
   rocksdb::ColumnFamilyHandle* FindHandle(const std::string& name) const;

@@ -1,0 +1,151 @@
+import { expiryOf, until, type WriteOptions } from './durability.ts';
+import type { KeyCodec, ValueCodec } from './encoding.ts';
+import { invalid, ThermoclineError } from './error.ts';
+import { SUBMIT_ATOMIC } from './native.ts';
+import { Packer } from './packer.ts';
+import { boundsOf, type KeyRange, rangeArgument } from './range.ts';
+import { parseSize, type Size } from './size.ts';
+import type { Writes } from './writes.ts';
+
+/** Options of `beginBatch`. */
+export interface BatchOptions extends WriteOptions {
+  /** Memory reserved at once, in bytes. Default 16 KB; it grows as needed. */
+  capacity?: Size;
+  /** Adding more than this is refused with ERR_INVALID_ARGUMENT: an atomic batch is in memory as a whole. Default 1 GB. */
+  maxBytes?: Size;
+}
+
+/** @internal */
+export const BATCH_NAMES: ReadonlySet<string> = new Set(['capacity', 'maxBytes', 'durability', 'signal']);
+
+const DEFAULT_CAPACITY = 16 * 1024;
+const DEFAULT_MAX_BYTES = 1024 ** 3;
+
+/** A place in a batch to which it can be rolled back. */
+export interface Savepoint {
+  readonly length: number;
+  readonly bytes: number;
+}
+
+/**
+ * A batch that is built step by step and then written whole or not at all. Operations are packed as they are added, so
+ * values may be reused at once.
+ *
+ * @example
+ * ```ts
+ * const batch = db.beginBatch();
+ * batch.put('a', one);
+ * const savepoint = batch.savepoint();
+ * batch.put('b', two).delete('c');
+ * batch.rollbackTo(savepoint); // keeps 'a' alone
+ * await batch.commit();
+ * ```
+ */
+export class Batch<K, V> {
+  readonly #keys: KeyCodec<K>;
+  readonly #values: ValueCodec<V>;
+  readonly #writes: Writes<K, V>;
+  readonly #flags: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #maxBytes: number;
+  #packed: Packer | undefined;
+
+  /** @internal */
+  constructor(keys: KeyCodec<K>, values: ValueCodec<V>, writes: Writes<K, V>, options: BatchOptions) {
+    this.#keys = keys;
+    this.#values = values;
+    this.#writes = writes;
+    this.#flags = writes.settings.check(options, BATCH_NAMES, 'of beginBatch');
+    this.#signal = options.signal;
+    this.#maxBytes = parseSize(options.maxBytes ?? DEFAULT_MAX_BYTES, 'maxBytes');
+    this.#packed = new Packer(Math.max(64, parseSize(options.capacity ?? DEFAULT_CAPACITY, 'capacity')));
+  }
+
+  /** Operations in the batch; 0 once it has ended. */
+  get length(): number {
+    return this.#packed?.count ?? 0;
+  }
+
+  /** Packed size of the batch, in bytes; 0 once it has ended. */
+  get bytes(): number {
+    return this.#packed?.size ?? 0;
+  }
+
+  /**
+   * @param options `ttl` in milliseconds, at least 1
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED once the batch has ended
+   */
+  put(key: K, value: V, options?: { ttl?: number }): this {
+    const expiry = options?.ttl === undefined ? 0 : expiryOf(options.ttl);
+    const keyBytes = this.#keys.encode(key);
+    const valueBytes = this.#values.encode(value);
+    return this.#add((packed) => packed.put(keyBytes, valueBytes, expiry));
+  }
+
+  /** @throws ERR_INVALID_ARGUMENT, ERR_CLOSED once the batch has ended */
+  delete(key: K): this {
+    const keyBytes = this.#keys.encode(key);
+    return this.#add((packed) => packed.delete(keyBytes));
+  }
+
+  /** Deletes what is in the range when the batch is written, and what the batch has put there before. */
+  deleteRange(range: KeyRange<K>): this {
+    const { start, end } = boundsOf(this.#keys, rangeArgument(range, 'deleteRange'));
+    return this.#add((packed) => packed.deleteRange(start ?? Buffer.alloc(0), end));
+  }
+
+  /** Marks this place. */
+  savepoint(): Savepoint {
+    const packed = this.#open();
+    return { length: packed.count, bytes: packed.size };
+  }
+
+  /** Forgets what was added after the savepoint. @throws ERR_INVALID_ARGUMENT if it is not of this batch's past */
+  rollbackTo(savepoint: Savepoint): this {
+    const packed = this.#open();
+    const { length, bytes } = savepoint;
+    if (!(Number.isInteger(length) && length >= 0 && length <= packed.count && bytes >= 0 && bytes <= packed.size)) {
+      throw invalid('the savepoint lies behind the end of the batch');
+    }
+    packed.rewind(bytes, length);
+    return this;
+  }
+
+  /** Gives the batch up; nothing is written. */
+  rollback(): void {
+    this.#packed = undefined;
+  }
+
+  /**
+   * Writes the batch, whole or not at all, and ends it.
+   *
+   * @throws ERR_CLOSED, ERR_READ_ONLY, ERR_BACKPRESSURE, ERR_NO_SPACE, ERR_IO, ERR_ABORTED
+   */
+  async commit(): Promise<void> {
+    const packed = this.#open();
+    this.#packed = undefined;
+    if (packed.count === 0) return;
+    await until(this.#signal, this.#writes.submit(packed, this.#flags | SUBMIT_ATOMIC));
+  }
+
+  #add(write: (packed: Packer) => void): this {
+    const packed = this.#open();
+    const { size, count } = packed;
+    try {
+      write(packed);
+      if (packed.size > this.#maxBytes) {
+        throw invalid(`the batch would exceed its maxBytes of ${this.#maxBytes}: commit in parts, or raise the limit`);
+      }
+    } catch (error) {
+      packed.rewind(size, count);
+      throw error;
+    }
+    return this;
+  }
+
+  #open(): Packer {
+    if (this.#packed === undefined)
+      throw new ThermoclineError('ERR_CLOSED', 'the batch has been committed or rolled back');
+    return this.#packed;
+  }
+}

@@ -1,0 +1,72 @@
+import { invalid, ThermoclineError } from './error.ts';
+import { SUBMIT_FSYNC } from './native.ts';
+import { checkNames } from './options.ts';
+
+/**
+ * What an acknowledged write has survived: `'wal'` a crash of the process, `'fsync'` a loss of power. `'none'` is a
+ * property of a database: it has no log, and promises only what was flushed.
+ */
+export type Durability = 'none' | 'wal' | 'fsync';
+
+/** Options of every write. */
+export interface WriteOptions {
+  /** Default: the database's own. */
+  durability?: 'wal' | 'fsync';
+  /** Gives up waiting: the promise rejects with ERR_ABORTED, the write may still happen if it has been sent. */
+  signal?: AbortSignal;
+}
+
+/** @internal */
+export const MAX_EXPIRY_MS: number = 2 ** 48 - 1;
+
+/** @internal Checks write options against what the database can promise. */
+export class WriteSettings {
+  readonly #durability: Durability;
+  /** For writes without options. */
+  readonly flags: number;
+
+  constructor(durability: Durability) {
+    this.#durability = durability;
+    this.flags = durability === 'fsync' ? SUBMIT_FSYNC : 0;
+  }
+
+  /** @returns the flags of a write with these options. */
+  check(options: WriteOptions, names: ReadonlySet<string>, where: string): number {
+    if (typeof options !== 'object' || options === null) throw invalid(`the options ${where} must be an object`);
+    checkNames(options, names, where);
+    const { signal, durability } = options;
+    if (signal !== undefined) {
+      if (!(signal instanceof AbortSignal)) throw invalid('signal must be an AbortSignal');
+      if (signal.aborted) throw aborted(signal);
+    }
+    if (durability === undefined) return this.flags;
+    if (durability !== 'wal' && durability !== 'fsync') throw invalid("durability must be 'wal' or 'fsync'");
+    if (this.#durability === 'none') {
+      throw invalid(`the database has no log (durability 'none'), so no write can have durability '${durability}'`);
+    }
+    return durability === 'fsync' ? SUBMIT_FSYNC : 0;
+  }
+}
+
+/** @internal */
+export function expiryOf(ttl: unknown): number {
+  if (typeof ttl !== 'number' || !Number.isFinite(ttl) || ttl < 1) {
+    throw invalid('ttl must be a number of milliseconds, at least 1');
+  }
+  return Math.min(Date.now() + Math.ceil(ttl), MAX_EXPIRY_MS);
+}
+
+/** @internal */
+export function aborted(signal: AbortSignal): ThermoclineError {
+  return new ThermoclineError('ERR_ABORTED', 'the operation was aborted', { cause: signal.reason });
+}
+
+/** @internal The promise, or ERR_ABORTED as soon as the signal says so. */
+export function until<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(aborted(signal));
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

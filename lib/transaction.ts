@@ -1,0 +1,245 @@
+import type { Database, IteratorOptions } from './database.ts';
+import { call, issueTicket, takeError, withdrawTicket } from './dispatcher.ts';
+import { expiryOf } from './durability.ts';
+import type { KeyCodec, SliceableBuffer, ValueCodec } from './encoding.ts';
+import { ThermoclineError } from './error.ts';
+import { type NativeDatabase, type NativeTransaction, SUBMIT_ATOMIC } from './native.ts';
+import { Packer } from './packer.ts';
+import { boundsOf, keyBytes } from './range.ts';
+import { Snapshot } from './snapshot.ts';
+import type { Writes } from './writes.ts';
+
+interface Written {
+  key: Buffer;
+  /** Undefined: deleted. */
+  value: Buffer | undefined;
+  expiryMs: number;
+}
+
+/** @internal What a transaction works on. */
+export interface TransactionSource<K, V> {
+  database: Database<K, V>;
+  native: NativeDatabase;
+  keys: KeyCodec<K>;
+  values: ValueCodec<V>;
+  writes: Writes<K, V>;
+}
+
+/**
+ * Reads see the database at the transaction's beginning plus the transaction's own writes; nothing is written until the
+ * function given to `db.transaction()` has resolved. If anything read has been written by others since, the commit is
+ * refused, so transactions are serialisable; ranges count as read as far as they were asked for.
+ */
+export class Transaction<K, V> {
+  readonly #source: TransactionSource<K, V>;
+  readonly #native: NativeTransaction;
+  readonly #snapshot: Snapshot<K, V>;
+  readonly #reads = new Map<string, Buffer>();
+  readonly #ranges: (Uint8Array | undefined)[] = [];
+  readonly #written = new Map<string, Written>();
+  #ended = false;
+
+  /** @internal Use {@link beginTransaction}. */
+  constructor(source: TransactionSource<K, V>, native: NativeTransaction, snapshot: Snapshot<K, V>) {
+    this.#source = source;
+    this.#native = native;
+    this.#snapshot = snapshot;
+  }
+
+  /** @returns the value, or `undefined` if the key is absent. */
+  async get(key: K): Promise<V | undefined> {
+    return (await this.getMany([key]))[0];
+  }
+
+  /** @returns the values in the order of `keys`. */
+  async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
+    this.#check();
+    const values: (V | undefined)[] = new Array(keys.length);
+    const missing: number[] = [];
+    for (let i = 0; i < keys.length; i++) {
+      const bytes = keyBytes(this.#source.keys, keys[i]);
+      const id = idOf(bytes);
+      const written = this.#written.get(id);
+      if (written !== undefined) {
+        values[i] = this.#decode(written.value);
+      } else {
+        if (!this.#reads.has(id)) this.#reads.set(id, Buffer.from(bytes));
+        missing.push(i);
+      }
+    }
+    if (missing.length > 0) {
+      const read = await this.#snapshot.getMany(missing.map((i) => keys[i] as K));
+      for (let j = 0; j < missing.length; j++) values[missing[j] as number] = read[j];
+    }
+    return values;
+  }
+
+  /** @returns whether the key exists. */
+  async has(key: K): Promise<boolean> {
+    return (await this.get(key)) !== undefined;
+  }
+
+  /** @param options `ttl` in milliseconds, at least 1 */
+  put(key: K, value: V, options?: { ttl?: number }): void {
+    this.#check();
+    const bytes = Buffer.from(keyBytes(this.#source.keys, key));
+    const encoded = this.#source.values.encode(value);
+    const copy = typeof encoded === 'string' ? Buffer.from(encoded) : Buffer.from(encoded);
+    const expiryMs = options?.ttl === undefined ? 0 : expiryOf(options.ttl);
+    this.#written.set(idOf(bytes), { key: bytes, value: copy, expiryMs });
+  }
+
+  delete(key: K): void {
+    this.#check();
+    const bytes = Buffer.from(keyBytes(this.#source.keys, key));
+    this.#written.set(idOf(bytes), { key: bytes, value: undefined, expiryMs: 0 });
+  }
+
+  /** Walks a range in key order, own writes up to this call included. */
+  async *iterator(range: Omit<IteratorOptions<K, V>, 'snapshot'> = {}): AsyncGenerator<[K, V], void, undefined> {
+    this.#check();
+    const { limit = -1, reverse = false } = range;
+    const { start, end } = boundsOf(this.#source.keys, range);
+    this.#ranges.push(start, end);
+    const own = [...this.#written.values()]
+      .filter(
+        ({ key }) => (start === undefined || key.compare(start) >= 0) && (end === undefined || key.compare(end) < 0),
+      )
+      .sort((a, b) => (reverse ? b.key.compare(a.key) : a.key.compare(b.key)));
+    const base = this.#snapshot.iterator({ ...range, limit: own.length === 0 ? limit : -1 });
+    let left = limit < 0 ? Number.POSITIVE_INFINITY : limit;
+    let next = 0;
+    try {
+      let stored = await base.next();
+      while (left > 0) {
+        const mine = own[next];
+        if (mine === undefined && stored === undefined) return;
+        let order = mine === undefined ? 1 : -1;
+        if (mine !== undefined && stored !== undefined) {
+          order = mine.key.compare(keyBytes(this.#source.keys, stored[0]));
+          if (reverse) order = -order;
+        }
+        if (order > 0) {
+          yield stored as [K, V];
+          left--;
+          stored = await base.next();
+          continue;
+        }
+        if (order === 0) stored = await base.next();
+        next++;
+        if (mine?.value !== undefined) {
+          const { key } = mine;
+          const copy = Buffer.from(key) as unknown as SliceableBuffer;
+          yield [this.#source.keys.decode(copy, 0, key.length), this.#decode(mine.value) as V];
+          left--;
+        }
+      }
+    } finally {
+      await base.close();
+    }
+  }
+
+  /** @internal Writes what was put and deleted, if nothing that was read has changed. */
+  commit(flags: number): Promise<void> {
+    this.#check();
+    this.#ended = true;
+    if (this.#written.size === 0) return Promise.resolve();
+    const packed = new Packer(1024);
+    for (const { key, value, expiryMs } of this.#written.values()) {
+      if (value === undefined) packed.delete(key);
+      else packed.put(key, value, expiryMs);
+    }
+    const reads = new Packer(1024);
+    for (const key of this.#reads.values()) reads.key(key);
+    const { native, writes } = this.#source;
+    writes.flush();
+    return new Promise<void>((resolve, reject) => {
+      const { size } = packed;
+      const ticket = issueTicket<undefined>(
+        () => {
+          writes.ended(size);
+          resolve();
+        },
+        (error) => {
+          writes.ended(size);
+          reject(error);
+        },
+      );
+      writes.began(size);
+      const code = native.submitChecked(
+        ticket,
+        packed.buffer,
+        size,
+        packed.count,
+        flags | SUBMIT_ATOMIC,
+        this.#native,
+        reads.buffer,
+        reads.size,
+        reads.count,
+        this.#ranges,
+      );
+      if (code !== 0) {
+        withdrawTicket(ticket);
+        writes.ended(size);
+        reject(takeError());
+      }
+    });
+  }
+
+  /** @internal */
+  async end(): Promise<void> {
+    this.#ended = true;
+    await this.#snapshot.close();
+    this.#native.end();
+  }
+
+  #decode(value: Buffer | undefined): V | undefined {
+    if (value === undefined) return undefined;
+    const copy = Buffer.from(value) as unknown as SliceableBuffer;
+    return this.#source.values.decode(copy, 0, copy.length);
+  }
+
+  #check(): void {
+    if (this.#ended) throw new ThermoclineError('ERR_CLOSED', 'the transaction has ended');
+  }
+}
+
+/** @internal Opens a transaction at the moment between two groups of writes. */
+export async function beginTransaction<K, V>(source: TransactionSource<K, V>): Promise<Transaction<K, V>> {
+  source.writes.flush();
+  const native = await call<NativeTransaction>((ticket) => source.native.beginTransaction(ticket));
+  const view = native.snapshot();
+  if (view === undefined) throw new ThermoclineError('ERR_CLOSED', 'the database is closed');
+  return new Transaction(source, native, new Snapshot(source.database, view));
+}
+
+/** @internal Runs `step` in transactions until one commits without a conflict. */
+export async function retrying<K, V, R>(
+  source: TransactionSource<K, V>,
+  flags: number,
+  retries: number,
+  signal: AbortSignal | undefined,
+  step: (transaction: Transaction<K, V>) => Promise<R>,
+): Promise<R> {
+  for (let attempt = 0; ; attempt++) {
+    signal?.throwIfAborted();
+    const transaction = await beginTransaction(source);
+    try {
+      const result = await step(transaction);
+      await transaction.commit(flags);
+      return result;
+    } catch (error) {
+      const conflict = error instanceof ThermoclineError && error.code === 'ERR_CONFLICT';
+      if (!conflict || attempt >= retries) throw error;
+    } finally {
+      await transaction.end();
+    }
+    // Full jitter: those who collided spread out instead of colliding again.
+    const ceiling = Math.min(50, 2 ** attempt);
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * ceiling));
+  }
+}
+
+function idOf(bytes: Buffer): string {
+  return bytes.toString('latin1');
+}

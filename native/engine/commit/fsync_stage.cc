@@ -1,0 +1,59 @@
+#include "engine/commit/fsync_stage.h"
+
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include "engine/platform/thread_pool.h"
+#include "engine/platform/time.h"
+
+namespace thermocline {
+
+FsyncStage::FsyncStage(Dependencies dependencies)
+    : deps_(std::move(dependencies)), thread_([this] { Run(); }) {}
+
+void FsyncStage::Add(std::vector<std::unique_ptr<Submission>>* applied) {
+  {
+    std::lock_guard lock(mutex_);
+    waiting_.insert(waiting_.end(), std::make_move_iterator(applied->begin()),
+                    std::make_move_iterator(applied->end()));
+  }
+  applied->clear();
+  wake_.notify_one();
+}
+
+void FsyncStage::Stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void FsyncStage::Run() {
+  NameThisThread("tc-fsync");
+  std::vector<std::unique_ptr<Submission>> syncing;
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return !waiting_.empty() || stopping_; });
+      if (waiting_.empty()) return;
+      syncing.swap(waiting_);
+    }
+    if (failed_.ok()) {
+      const uint64_t began = NowNanos();
+      const rocksdb::Status synced = deps_.sync();
+      deps_.metrics->fsync_nanos.Record(NowNanos() - began);
+      deps_.metrics->fsyncs.Add();
+      if (!synced.ok()) {
+        failed_ = Status::From(synced, "syncing the log");
+        deps_.on_failure(failed_);
+      }
+    }
+    for (auto& submission : syncing) deps_.report(std::move(submission), failed_);
+    syncing.clear();
+  }
+}
+
+}  // namespace thermocline
