@@ -1,11 +1,7 @@
 # The addon. Only cmake-js comes here: it supplies CMAKE_JS_INC, the Node-API headers and node-addon-api.
 
 file(GLOB_RECURSE binding_sources CONFIGURE_DEPENDS native/binding/*.cc)
-if(NOT binding_sources)
-  return()
-endif()
-
-add_library(thermocline MODULE ${binding_sources} ${CMAKE_CURRENT_LIST_DIR}/libc_floor.cc ${CMAKE_JS_SRC})
+add_library(thermocline MODULE ${binding_sources} ${CMAKE_JS_SRC})
 set_target_properties(thermocline PROPERTIES PREFIX "" SUFFIX ".node")
 target_include_directories(thermocline SYSTEM PRIVATE ${CMAKE_JS_INC})
 target_compile_definitions(thermocline PRIVATE NAPI_VERSION=8 NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS)
@@ -19,6 +15,7 @@ endif()
 # libstdc++ inside: the addon runs wherever glibc is new enough.
 # Only the Node-API entries leave: other addons and node itself export RocksDB's, zlib's and libuv's names.
 # -Bsymbolic: our calls stay ours even so. nodelete: a finished worker must not unload code that RocksDB's threads run.
+target_sources(thermocline PRIVATE ${CMAKE_CURRENT_LIST_DIR}/libc_floor.cc)
 set(exports ${CMAKE_CURRENT_LIST_DIR}/exports.map)
 target_link_options(thermocline PRIVATE
   -static-libstdc++ -static-libgcc

@@ -12,7 +12,11 @@ find_package(Threads REQUIRED)
 
 # What an installed RocksDB was compiled with is unknown, so there only the libraries that exist are linked.
 set(libraries "")
-foreach(name zstd lz4 snappy uring)
+set(names zstd lz4 snappy)
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  list(APPEND names uring)
+endif()
+foreach(name IN LISTS names)
   find_library(THERMOCLINE_LIB_${name} lib${name}.a)
   if(THERMOCLINE_LIB_${name})
     list(APPEND libraries ${THERMOCLINE_LIB_${name}})

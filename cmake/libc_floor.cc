@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <sys/random.h>
+#endif
 
 extern "C" {
 
@@ -17,6 +18,7 @@ extern FILE* __real_stderr;
 FILE* __wrap_stderr;
 __attribute__((constructor(101))) static void FindStderr() { __wrap_stderr = __real_stderr; }
 
+#ifdef __GLIBC__
 // libstdc++'s std::random_device calls this where the build machine has it (glibc 2.36).
 __UINT32_TYPE__ arc4random() noexcept {
   __UINT32_TYPE__ value;
@@ -61,7 +63,7 @@ int _dl_find_object(void* address, dl_find_object* result) noexcept {
   Search search{reinterpret_cast<ElfW(Addr)>(address), result};
   return dl_iterate_phdr(MatchObject, &search) == 1 ? 0 : -1;
 }
-#endif
+#endif  // __GLIBC_PREREQ
+#endif  // __GLIBC__
 
 }  // extern "C"
-#endif
