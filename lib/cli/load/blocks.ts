@@ -60,12 +60,12 @@ export function reject(file: string, line: number, error: unknown, after: number
 }
 
 /**
- * A file's bytes in pieces of 256 KiB; `-` is standard input.
+ * A file's bytes in pieces of 64 KiB; `-` is standard input.
  *
  * @throws CliError when the file cannot be read
  */
 export async function* readChunks(file: string, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const stream: Readable = file === '-' ? process.stdin : createReadStream(file, { highWaterMark: 256 * 1024 });
+  const stream: Readable = file === '-' ? process.stdin : createReadStream(file, { highWaterMark: 64 * 1024 });
   addAbortSignal(signal, stream);
   try {
     yield* stream as AsyncIterable<Buffer>;
