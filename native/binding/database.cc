@@ -99,6 +99,7 @@ napi_value DatabaseWrap::New(napi_env env, std::shared_ptr<Session> session) {
   environment->Adopt(session);
   State& state = *self->state_;
   state.environment = environment;
+  state.queue = environment->queue();
   state.engine = &session->engine();
   state.session = std::move(session);
 
@@ -115,6 +116,13 @@ napi_value DatabaseWrap::New(napi_env env, std::shared_ptr<Session> session) {
 
 DatabaseWrap::DatabaseWrap(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<DatabaseWrap>(info), state_(std::make_shared<State>()) {}
+
+DatabaseWrap::~DatabaseWrap() {
+  if (state_->engine == nullptr || state_->queue->shut()) return;
+  state_->engine = nullptr;
+  state_->environment->Forget(state_->session);
+  Registry::Get().pool().Post([session = state_->session] { session->Close(); });
+}
 
 double DatabaseWrap::LookupInto(State* state, std::string_view key, char* out, size_t room,
                                 bool cache_only) {

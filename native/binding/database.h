@@ -23,13 +23,16 @@ class DatabaseWrap : public Napi::ObjectWrap<DatabaseWrap> {
   static napi_value New(napi_env env, std::shared_ptr<Session> session);
 
   explicit DatabaseWrap(const Napi::CallbackInfo& info);
+  // A database that was dropped without close() is closed here, in the background.
+  ~DatabaseWrap() override;
 
   const std::shared_ptr<Session>& session() const { return state_->session; }
 
  private:
   // What the lookup closure needs; it may outlive the wrapping object.
   struct State {
-    Environment* environment = nullptr;
+    Environment* environment = nullptr;  // valid until queue->shut()
+    std::shared_ptr<CompletionQueue> queue;
     std::shared_ptr<Session> session;
     Engine* engine = nullptr;  // null once closed
   };

@@ -18,6 +18,11 @@ void CompletionQueue::Post(std::shared_ptr<Completion> completion) {
   napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
 }
 
+bool CompletionQueue::shut() {
+  std::lock_guard lock(mutex_);
+  return shut_;
+}
+
 Environment::Environment(Napi::Env env) : env_(env), queue_(std::make_shared<CompletionQueue>()) {}
 
 Environment::~Environment() = default;
@@ -43,10 +48,12 @@ Environment* Environment::Of(napi_env env) {
 void Environment::OnTeardown(void* data) {
   auto* self = static_cast<Environment*>(data);
   napi_threadsafe_function wake;
+  // Destroyed outside the lock: a completion may own a session, whose end waits for others.
+  std::vector<std::shared_ptr<Completion>> dropped;
   {
     std::lock_guard lock(self->queue_->mutex_);
     self->queue_->shut_ = true;
-    self->queue_->finished_.clear();
+    dropped.swap(self->queue_->finished_);
     wake = self->queue_->wake_;
   }
   // Waits for accepted writes to reach the log; other environments' sessions are not touched.

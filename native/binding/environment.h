@@ -39,6 +39,8 @@ struct Completion {
 class CompletionQueue {
  public:
   void Post(std::shared_ptr<Completion> completion);
+  // Whether the environment is going or gone.
+  bool shut();
 
  private:
   friend class Environment;
