@@ -36,6 +36,17 @@ test('put writes a record that get prints, and creates the database', async () =
   assert.equal(await succeed(['get', fresh, 'greeting']), 'good night\n');
 });
 
+test('a database without a log is read and written like any other, and fsync is refused there', async () => {
+  const fresh = place.path('none.db');
+  await succeed(['put', fresh, 'a', '1', '--durability', 'none']);
+  await succeed(['put', fresh, 'b', '2']);
+  assert.equal(await succeed(['del', fresh, 'a']), '1\n');
+  assert.equal(await succeed(['scan', fresh]), 'b\t2\n');
+  const refused = await thermocline(['put', fresh, 'c', '3', '--durability', 'fsync']);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /^thermocline: .*durability 'none'.* \(ERR_INVALID_ARGUMENT\)\n$/);
+});
+
 test('put takes a value from standard input, byte by byte as it is', async () => {
   const fresh = place.path('stdin.db');
   await succeed(['put', fresh, 'k', '-'], binary);

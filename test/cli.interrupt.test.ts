@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import { figures, lines, start, succeed, untilHolds, Workplace } from './cli.helper.test.ts';
 
@@ -49,6 +50,19 @@ test('SIGINT ends a load that waits for standard input, and what was read is kep
   assert.deepEqual([code, figures(stdout).records], [130, 2]);
   assert.deepEqual(lines(stderr), [`thermocline: interrupted; 2 records are kept in ${db}`]);
   assert.equal(await succeed(['scan', db, '--keys']), 'a\nb\n');
+});
+
+test('SIGINT keeps the records of the summary in a database without a log too', async () => {
+  const db = place.path('none.db');
+  const rows = place.path('rows.jsonl');
+  const { child, ended } = start('main', ['load', db, rows, '--key', 'id', '--durability', 'none']);
+  // Without a log there is nothing to see on the disk, so the time it takes to write some records has to do.
+  await untilHolds(db, 1);
+  await sleep(400);
+  child.kill('SIGINT');
+  const { code, stdout, stderr } = await ended;
+  assert.equal(code, 130, stderr);
+  assert.equal(await succeed(['count', db]), `${figures(stdout).records}\n`);
 });
 
 test('an interrupted load can be done again', async () => {

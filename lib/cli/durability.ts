@@ -1,15 +1,13 @@
 import { Option } from 'commander';
-import type { OpenOptions } from '../index.ts';
+import type { Durability, OpenOptions } from '../index.ts';
 
-/** When a write counts as done. */
-export type Durability = NonNullable<OpenOptions['durability']>;
-
-/** The levels the database knows. */
-export const durabilities: readonly Durability[] = ['wal'];
+/** The levels that a database knows. */
+export const durabilities: readonly Durability[] = ['none', 'wal', 'fsync'];
 
 /** `--durability`, as every command that writes has it. */
 export function durabilityOption(): Option {
-  return new Option('--durability <level>', 'what a write has survived when it is done').choices(durabilities);
+  const meaning = "what a write survives: wal the program's end, fsync a power cut; none only for a new database";
+  return new Option('--durability <level>', meaning).choices(durabilities);
 }
 
 /** What `open` is told about durability: nothing, unless the flag is given. */

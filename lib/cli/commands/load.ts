@@ -1,7 +1,8 @@
 import { extname } from 'node:path';
 import { type Command, Option } from 'commander';
+import type { Durability } from '../../index.ts';
 import { openText, type TextDatabase } from '../database.ts';
-import { type Durability, durabilityOf, durabilityOption } from '../durability.ts';
+import { durabilityOf, durabilityOption } from '../durability.ts';
 import { CliError, usageError } from '../errors.ts';
 import { catchInterrupts, interruptedExitCode } from '../interrupt.ts';
 import { type Reader, type Reject, totalSize } from '../load/blocks.ts';

@@ -1,7 +1,8 @@
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
+import type { Durability } from '../../index.ts';
 import { writing } from '../database.ts';
-import { type Durability, durabilityOf, durabilityOption } from '../durability.ts';
+import { durabilityOf, durabilityOption } from '../durability.ts';
 import { usageError } from '../errors.ts';
 
 interface Flags {
