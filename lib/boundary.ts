@@ -1,4 +1,4 @@
-import { markAsUntransferable } from 'node:worker_threads';
+import { Block } from './block.ts';
 import { native } from './native.ts';
 import { shared } from './shared.ts';
 
@@ -21,21 +21,22 @@ export const request: Buffer = shared('request', () => {
   return buffer;
 });
 
-export const slab: { buffer: Buffer; offset: number } = shared('slab', () => ({ buffer: Buffer.alloc(0), offset: 0 }));
+export const slab: { block: Block; offset: number } = shared('slab', () => ({
+  block: new Block(Buffer.alloc(0)),
+  offset: 0,
+}));
 
 /** Starts a new slab; views of the old one keep it alive. */
 export function renewSlab(): void {
   const buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
-  // A transfer would take the memory away from every other value in it.
-  markAsUntransferable(buffer.buffer);
-  slab.buffer = buffer;
+  slab.block = Block.shared(buffer);
   slab.offset = 0;
   native.pinSlab(buffer);
 }
 
 /** Whether the engine may write to the slab: not if a program has detached its memory. */
 export function slabIsAttached(): boolean {
-  return slab.buffer.length === SLAB_BYTES;
+  return slab.block.bytes.length === SLAB_BYTES;
 }
 
-if (slab.buffer.length === 0) renewSlab();
+if (slab.block.bytes.length === 0) renewSlab();

@@ -1,3 +1,4 @@
+import type { Block } from './block.ts';
 import { invalid, ThermoclineError } from './error.ts';
 
 /** How keys look to the program: `'utf8'` strings (the default) or `'buffer'`. */
@@ -24,24 +25,18 @@ export interface Codec<T> {
 /** How values look to the program: `'buffer'` (the default), `'utf8'`, `'json'`, or a codec of your own. */
 export type ValueEncoding<T = unknown> = 'buffer' | 'utf8' | 'json' | Codec<T>;
 
-/** Node's own fast paths, which its types leave out. */
-export interface SliceableBuffer extends Buffer {
-  utf8Slice(start: number, end: number): string;
-  latin1Slice(start: number, end: number): string;
-}
-
 /** @internal What the database does with one side of its records. */
 export interface KeyCodec<K> {
   /** Checks the type. The packer writes strings as UTF-8 and refuses what UTF-8 cannot hold. */
   encode(key: unknown): string | Uint8Array;
-  decode(buffer: SliceableBuffer, start: number, end: number): K;
+  decode(block: Block, start: number, end: number): K;
   readonly text: boolean;
 }
 
 /** @internal */
 export interface ValueCodec<V> {
   encode(value: unknown): string | Uint8Array;
-  decode(buffer: SliceableBuffer, start: number, end: number): V;
+  decode(block: Block, start: number, end: number): V;
   /** decode returns a view of the buffer, so its bytes must not be written again. */
   readonly keepsBytes: boolean;
 }
@@ -61,7 +56,7 @@ const utf8Keys: KeyCodec<string> = {
     }
     return key;
   },
-  decode: (buffer, start, end) => buffer.utf8Slice(start, end),
+  decode: (block, start, end) => block.utf8(start, end),
   text: true,
 };
 
@@ -72,7 +67,7 @@ const bufferKeys: KeyCodec<Buffer> = {
     }
     return key;
   },
-  decode: (buffer, start, end) => buffer.subarray(start, end),
+  decode: (block, start, end) => block.view(start, end),
   text: false,
 };
 
@@ -86,7 +81,7 @@ const bufferValues: ValueCodec<Buffer> = {
     }
     return value;
   },
-  decode: (buffer, start, end) => buffer.subarray(start, end),
+  decode: (block, start, end) => block.view(start, end),
   keepsBytes: true,
 };
 
@@ -95,7 +90,7 @@ const utf8Values: ValueCodec<string> = {
     if (typeof value !== 'string') throw invalid(`values are strings here, this one is ${typeName(value)}`);
     return value;
   },
-  decode: (buffer, start, end) => buffer.utf8Slice(start, end),
+  decode: (block, start, end) => block.utf8(start, end),
   keepsBytes: false,
 };
 
@@ -110,9 +105,9 @@ const jsonValues: ValueCodec<unknown> = {
     if (text === undefined) throw invalid(`${typeName(value)} cannot be written as JSON`);
     return text;
   },
-  decode(buffer, start, end) {
+  decode(block, start, end) {
     try {
-      return JSON.parse(buffer.utf8Slice(start, end));
+      return JSON.parse(block.utf8(start, end));
     } catch (cause) {
       const message = 'a stored value is not JSON: it was written with another valueEncoding, or is damaged';
       throw new ThermoclineError('ERR_CORRUPTION', message, { cause });
@@ -130,7 +125,7 @@ function customValues<V>(codec: Codec<V>): ValueCodec<V> {
       }
       return encoded;
     },
-    decode: (buffer, start, end) => codec.decode(buffer.subarray(start, end)),
+    decode: (block, start, end) => codec.decode(block.view(start, end)),
     keepsBytes: true,
   };
 }

@@ -1,5 +1,6 @@
+import { Block } from './block.ts';
 import { call, issueTicket, withdrawTicket } from './dispatcher.ts';
-import type { KeyCodec, SliceableBuffer, ValueCodec } from './encoding.ts';
+import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import { CHUNK_ASCII_KEYS, CHUNK_LAST, type NativeChunk, type NativeCursor } from './native.ts';
 import { keyBytes } from './range.ts';
@@ -186,7 +187,7 @@ export class DatabaseIterator<K, V, T = [K, V]> {
 /** Cuts records out of one chunk (native/engine/read/cursor.h gives its form). */
 class ChunkReader<K, V> {
   left: number;
-  readonly #block: SliceableBuffer;
+  readonly #block: Block;
   readonly #lengths: Uint32Array;
   readonly #keys: KeyCodec<K>;
   readonly #values: ValueCodec<V>;
@@ -200,7 +201,7 @@ class ChunkReader<K, V> {
 
   constructor([block, count, keysOffset, indexOffset, flags]: NativeChunk, source: IteratorSource<K, V>) {
     this.left = count;
-    this.#block = block as SliceableBuffer;
+    this.#block = Block.shared(block);
     this.#lengths = new Uint32Array(block.buffer, block.byteOffset + indexOffset, 2 * count);
     this.#keys = source.keys;
     this.#values = source.values;
@@ -208,7 +209,7 @@ class ChunkReader<K, V> {
     this.#keysOffset = keysOffset;
     this.#keyAt = keysOffset;
     if (source.keys.text && source.projection !== 'values' && (flags & CHUNK_ASCII_KEYS) !== 0) {
-      this.#text = this.#block.latin1Slice(keysOffset, indexOffset);
+      this.#text = this.#block.latin1(keysOffset, indexOffset);
     }
   }
 

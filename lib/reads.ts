@@ -1,6 +1,7 @@
+import { Block } from './block.ts';
 import { renewSlab, request, STANDALONE_BYTES, slab, slabIsAttached } from './boundary.ts';
 import { issueTicket, takeError, withdrawTicket } from './dispatcher.ts';
-import type { KeyCodec, SliceableBuffer, ValueCodec } from './encoding.ts';
+import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid } from './error.ts';
 import {
   LOOKUP_ABSENT,
@@ -90,10 +91,11 @@ export class Reads<K, V> {
     };
     const ticket = issueTicket<NativeResults>((results) => {
       const pairs = pairsOf(results[0] as Buffer, waiters.length);
+      const arenas = arenasOf(results, waiters.length);
       for (let i = 0; i < waiters.length; i++) {
         const waiter = waiters[i] as Waiter<V>;
         try {
-          waiter.resolve(this.#valueAt(results, pairs, i));
+          waiter.resolve(this.#valueAt(arenas, pairs, i));
         } catch (error) {
           waiter.reject(error as Error);
         }
@@ -117,9 +119,9 @@ export class Reads<K, V> {
     const start = slab.offset;
     const end = start + length;
     // Before decoding, since a codec may read too. Eight-byte steps, so that typed arrays over a value are aligned.
-    const { buffer } = slab;
+    const { block } = slab;
     if (this.#values.keepsBytes) slab.offset = (end + 7) & ~7;
-    return this.#values.decode(buffer as SliceableBuffer, start, end);
+    return this.#values.decode(block, start, end);
   }
 
   /** A value that gets a buffer of its own. It may change size, or vanish, between two looks. */
@@ -127,7 +129,7 @@ export class Reads<K, V> {
     for (let room = bytes; ; ) {
       const target = Buffer.allocUnsafeSlow(room);
       const length = this.#native.lookupLarge(keyBytes, target);
-      if (length >= 0) return this.#values.decode(target as SliceableBuffer, 0, length);
+      if (length >= 0) return this.#values.decode(new Block(target), 0, length);
       if (length === LOOKUP_ABSENT) return undefined;
       if (length > LOOKUP_NEEDS_ROOM) throw takeError();
       room = LOOKUP_NEEDS_ROOM - length;
@@ -178,19 +180,28 @@ export class Reads<K, V> {
 
   #decode(results: NativeResults, count: number): (V | undefined)[] {
     const pairs = pairsOf(results[0] as Buffer, count);
+    const arenas = arenasOf(results, count);
     const values: (V | undefined)[] = new Array(count);
-    for (let i = 0; i < count; i++) values[i] = this.#valueAt(results, pairs, i);
+    for (let i = 0; i < count; i++) values[i] = this.#valueAt(arenas, pairs, i);
     return values;
   }
 
-  #valueAt(results: NativeResults, pairs: Uint32Array, index: number): V | undefined {
+  #valueAt(arenas: Block[], pairs: Uint32Array, index: number): V | undefined {
     const length = pairs[2 * index + 1] as number;
     if (length === ABSENT) return undefined;
     const location = pairs[2 * index] as number;
-    const arena = results[1 + (location >>> 16)] as SliceableBuffer;
     const offset = location & 0xffff;
-    return this.#values.decode(arena, offset, offset + length);
+    return this.#values.decode(arenas[location >>> 16] as Block, offset, offset + length);
   }
+}
+
+function arenasOf(results: NativeResults, count: number): Block[] {
+  const arenas: Block[] = new Array(results.length - 1);
+  for (let i = 1; i < results.length; i++) {
+    const bytes = results[i] as Buffer;
+    arenas[i - 1] = count === 1 ? new Block(bytes) : Block.shared(bytes);
+  }
+  return arenas;
 }
 
 function pairsOf(index: Buffer, count: number): Uint32Array {

@@ -1,7 +1,8 @@
+import { Block } from './block.ts';
 import type { Database, IteratorOptions } from './database.ts';
 import { call, issueTicket, takeError, withdrawTicket } from './dispatcher.ts';
 import { expiryOf } from './durability.ts';
-import type { KeyCodec, SliceableBuffer, ValueCodec } from './encoding.ts';
+import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { ThermoclineError } from './error.ts';
 import { type NativeDatabase, type NativeTransaction, SUBMIT_ATOMIC } from './native.ts';
 import { Packer } from './packer.ts';
@@ -129,7 +130,7 @@ export class Transaction<K, V> {
         next++;
         if (mine?.value !== undefined) {
           const { key } = mine;
-          const copy = Buffer.from(key) as unknown as SliceableBuffer;
+          const copy = new Block(Buffer.from(key));
           yield [this.#source.keys.decode(copy, 0, key.length), this.#decode(mine.value) as V];
           left--;
         }
@@ -195,8 +196,7 @@ export class Transaction<K, V> {
 
   #decode(value: Buffer | undefined): V | undefined {
     if (value === undefined) return undefined;
-    const copy = Buffer.from(value) as unknown as SliceableBuffer;
-    return this.#source.values.decode(copy, 0, copy.length);
+    return this.#source.values.decode(new Block(Buffer.from(value)), 0, value.length);
   }
 
   #check(): void {
