@@ -8,8 +8,10 @@ namespace {
 
 std::string Canonical(const std::string& location) {
   std::error_code error;
-  const std::filesystem::path path =
+  std::filesystem::path path =
       std::filesystem::weakly_canonical(std::filesystem::absolute(location, error), error);
+  // "data/" keeps its slash as long as it does not exist.
+  if (!error && !path.has_filename()) path = path.parent_path();
   return error ? location : path.string();
 }
 

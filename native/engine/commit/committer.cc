@@ -152,7 +152,9 @@ void Committer::TakeGroup() {
   while (taken_next_ < taken_.size()) {
     std::unique_ptr<Submission>& next = taken_[taken_next_];
     const bool full = group_bytes_ + next->size > sizer_.target_bytes();
-    if (!group_.empty() && (full || next->at_boundary)) break;
+    // What is validated comes first in its group: everything before it is then in recent_.
+    const bool first = next->at_boundary || next->reads;
+    if (!group_.empty() && (full || first)) break;
     group_bytes_ += next->size;
     const bool alone = next->at_boundary != nullptr;
     group_.push_back(std::move(next));
@@ -170,8 +172,11 @@ void Committer::CommitGroup() {
   }
   try {
     if (status.ok()) status = DecodeGroup();
-    if (status.ok()) MarkSuperseded();
-    if (status.ok()) status = BuildBatch();
+    if (status.ok()) {
+      MarkSuperseded();
+      AssignIds();
+      status = BuildBatch();
+    }
     if (status.ok()) status = WriteGroup();
   } catch (const std::exception& error) {
     // Out of memory, in practice. What reached the store is unknown, so nothing more is accepted.
@@ -203,7 +208,6 @@ Status Committer::DecodeGroup() {
   spans_.clear();
   has_range_delete_ = false;
   has_expiry_ = false;
-  const bool record = recent_.active();
   for (auto& submission : group_) {
     Status status;
     if (submission->reads) status = recent_.Check(*submission->reads);
@@ -233,6 +237,8 @@ Status Committer::DecodeSubmission(const Submission& submission, Span* span) {
     if (op.packed.expiry_ms != 0) has_expiry_ = true;
     if (op.packed.type == OpType::kDeleteRange) {
       has_range_delete_ = true;
+      // An empty range writes nothing.
+      op.superseded = op.packed.has_end && op.packed.value <= op.packed.key;
       continue;
     }
     op.hash = HashKey(op.packed.key);
@@ -243,15 +249,25 @@ Status Committer::DecodeSubmission(const Submission& submission, Span* span) {
   return {};
 }
 
-void Committer::RecordSpan(const Span& span) {
-  for (size_t i = span.begin; i < span.end; i++) {
-    const PackedOp& op = ops_[i].packed;
-    const uint64_t id = span.first_commit_id + (span.atomic ? 0 : i - span.begin);
-    if (op.type == OpType::kDeleteRange) {
-      recent_.RecordRange(op.key, op.value, op.has_end, id);
-    } else {
-      recent_.RecordKey(op.key, id);
+// Only what is written gets an id, so that ids never outrun RocksDB's sequence numbers, from which
+// the next opening goes on.
+void Committer::AssignIds() {
+  const bool record = recent_.active();
+  for (Span& span : spans_) {
+    span.first_commit_id = next_commit_id_;
+    for (size_t i = span.begin; i < span.end; i++) {
+      if (ops_[i].superseded) continue;
+      const PackedOp& op = ops_[i].packed;
+      const uint64_t id = next_commit_id_ + (span.atomic ? 0 : span.kept);
+      span.kept++;
+      if (!record) continue;
+      if (op.type == OpType::kDeleteRange) {
+        recent_.RecordRange(op.key, op.value, op.has_end, id);
+      } else {
+        recent_.RecordKey(op.key, id);
+      }
     }
+    next_commit_id_ += span.atomic ? std::min<uint32_t>(span.kept, 1) : span.kept;
   }
 }
 
@@ -279,13 +295,11 @@ void Committer::MarkSuperseded() {
 
 Status Committer::BuildBatch() {
   for (const Span& span : spans_) {
-    uint32_t operations = 0;
-    for (size_t i = span.begin; i < span.end; i++) operations += ops_[i].superseded ? 0 : 1;
-    if (operations == 0) continue;
+    if (span.kept == 0) continue;
     const CommitHeader header{.origin = CommitOrigin::kUser,
                               .kind = span.atomic ? CommitKind::kAtomic : CommitKind::kRun,
                               .first_commit_id = span.first_commit_id,
-                              .operation_count = operations};
+                              .operation_count = span.kept};
     Status status = Status::From(batch_->PutLogData(AsSlice(EncodeCommitHeader(header).view())),
                                  "building a batch");
     for (size_t i = span.begin; i < span.end && status.ok(); i++) {
@@ -315,6 +329,7 @@ Status Committer::AppendOp(const Op& op) {
 
 Status Committer::AppendRangeDelete(const Op& op) {
   const std::string_view start = op.packed.key;
+  bool appended = false;
   for (int shard = 0; shard < deps_.shards->count(); shard++) {
     std::string end(op.packed.value);
     bool found = true;
@@ -326,8 +341,13 @@ Status Committer::AppendRangeDelete(const Op& op) {
     const rocksdb::Status s =
         batch_->DeleteRange(deps_.shards->handles[static_cast<size_t>(shard)], AsSlice(start), end);
     if (!s.ok()) return Status::From(s, "building a batch");
+    appended = true;
   }
-  return {};
+  if (appended) return {};
+  // No shard has a key from `start` on. The commit has an id, so it must take a sequence number.
+  const std::string end = std::string(start) + '\0';
+  return Status::From(batch_->DeleteRange(deps_.shards->handles[0], AsSlice(start), end),
+                      "building a batch");
 }
 
 // RocksDB's range deletes need an end. This thread is the only writer, so the largest key of the

@@ -112,6 +112,7 @@ class Committer {
     size_t begin = 0;
     size_t end = 0;
     uint64_t first_commit_id = 0;
+    uint32_t kept = 0;  // operations that are written
     bool atomic = false;
   };
 
@@ -123,8 +124,8 @@ class Committer {
   void CommitGroup();
   Status DecodeGroup();
   Status DecodeSubmission(const Submission& submission, Span* span);
-  void RecordSpan(const Span& span);
   void MarkSuperseded();
+  void AssignIds();
   Status BuildBatch();
   Status AppendOp(const Op& op);
   Status AppendRangeDelete(const Op& op);

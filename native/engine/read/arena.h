@@ -11,6 +11,7 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -73,9 +74,13 @@ class ResultArenas {
  public:
   static constexpr size_t kMaxArenas = 1 << 16;
 
-  // An index for an arena that is Put when it is finished.
+  // An index for an arena that is Put when it is finished. Throws std::length_error if a location
+  // cannot name another one.
   uint32_t Reserve() {
     std::lock_guard lock(mutex_);
+    if (arenas_.size() == kMaxArenas) {
+      throw std::length_error("more results than one read can carry: ask for fewer keys at once");
+    }
     arenas_.emplace_back();
     return static_cast<uint32_t>(arenas_.size() - 1);
   }

@@ -105,8 +105,14 @@ void Cursor::Produce() {
     const uint64_t began = NowNanos();
     Chunk chunk;
     try {
-      if (!opened_ || target) Position(target.get());
-      chunk = Fill(kArenaBytes, records);
+      Status status;
+      if (!opened_ || target) status = Position(target.get());
+      if (status.ok()) {
+        chunk = Fill(kArenaBytes, records);
+      } else {
+        chunk.last = true;
+        chunk.status = std::move(status);
+      }
     } catch (const std::exception& error) {
       chunk = Chunk{};
       chunk.last = true;
@@ -115,7 +121,7 @@ void Cursor::Produce() {
     metrics_->scan_chunk_nanos.Record(NowNanos() - began);
 
     lock.lock();
-    if (pass != pass_) continue;  // a seek came in between: this chunk is of the past
+    if (closed_ || pass != pass_) continue;  // a seek came in between: this chunk is of the past
     if (options_.limit != UINT64_MAX) left_ -= std::min<uint64_t>(left_, chunk.count);
     if (left_ == 0) chunk.last = true;
     if (chunk.last) exhausted_ = true;
@@ -133,7 +139,7 @@ void Cursor::Produce() {
   idle_.notify_all();
 }
 
-void Cursor::Position(const std::string* target) {
+Status Cursor::Position(const std::string* target) {
   if (!opened_) {
     rocksdb::ReadOptions options;
     options.snapshot = view_->snapshot();
@@ -155,9 +161,15 @@ void Cursor::Position(const std::string* target) {
     } else {
       options_.reverse ? it->SeekForPrev(*target) : it->Seek(*target);
     }
-    if (source->Refresh()) heap_.push_back(source.get());
+    if (source->Refresh()) {
+      heap_.push_back(source.get());
+    } else if (!it->status().ok()) {
+      // A shard that cannot be read must not be left out in silence.
+      return Status::From(it->status(), "scanning");
+    }
   }
   std::sort(heap_.begin(), heap_.end(), options_.reverse ? Before<true> : Before<false>);
+  return {};
 }
 
 Chunk Cursor::Fill(size_t byte_budget, uint32_t record_budget) {
@@ -207,12 +219,6 @@ Chunk Cursor::Fill(size_t byte_budget, uint32_t record_budget) {
       heap_[0] = heap_.back();
       heap_.pop_back();
       if (!heap_.empty()) reverse ? SiftDown<true>(heap_) : SiftDown<false>(heap_);
-    }
-  }
-  if (heap_.empty()) {
-    // An iterator that failed before its first record looks like one that is empty.
-    for (const auto& source : sources_) {
-      if (chunk.status.ok()) chunk.status = Status::From(source->iterator()->status(), "scanning");
     }
   }
   chunk.last = heap_.empty() || !chunk.status.ok();

@@ -87,7 +87,7 @@ class Cursor : public std::enable_shared_from_this<Cursor> {
  private:
   void ScheduleLocked();
   void Produce();
-  void Position(const std::string* target);
+  Status Position(const std::string* target);
   Chunk Fill(size_t byte_budget, uint32_t record_budget);
 
   rocksdb::DB* const db_;

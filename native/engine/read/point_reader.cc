@@ -79,7 +79,12 @@ Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadVie
 bool PointReader::Start(const std::shared_ptr<ReadBatch>& batch) {
   batch->began_nanos = NowNanos();
   batch->results.assign(batch->count, ResultRef{});
-  if (AskCache(batch.get())) return true;
+  try {
+    if (AskCache(batch.get())) return true;
+  } catch (const std::exception& error) {
+    batch->status = {Code::kInvalidArgument, std::string("a read failed: ") + error.what()};
+    return true;
+  }
   Plan(batch.get());
   const size_t workers = std::min(batch->chunks.size(), static_cast<size_t>(deps_.pool->threads()));
   for (size_t i = 0; i < workers; i++) {
