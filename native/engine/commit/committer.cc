@@ -219,9 +219,6 @@ Status Committer::DecodeGroup() {
       Report(std::move(submission), status);
       continue;
     }
-    span.first_commit_id = next_commit_id_;
-    next_commit_id_ += submission->atomic ? (span.end > span.begin ? 1 : 0) : span.end - span.begin;
-    if (record) RecordSpan(span);
     spans_.push_back(span);
   }
   return {};
