@@ -1,4 +1,4 @@
-import { expiryOf, until, type WriteOptions } from './durability.ts';
+import { aborted, putExpiry, until, type WriteOptions } from './durability.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import { SUBMIT_ATOMIC } from './native.ts';
@@ -20,6 +20,15 @@ export const BATCH_NAMES: ReadonlySet<string> = new Set(['capacity', 'maxBytes',
 
 const DEFAULT_CAPACITY = 16 * 1024;
 const DEFAULT_MAX_BYTES = 1024 ** 3;
+
+/** What one crossing, and one WriteBatch of the engine, can carry. */
+const MOST_BYTES = 2 * 1024 ** 3;
+
+function limited(size: Size, name: string): number {
+  const bytes = parseSize(size, name);
+  if (bytes > MOST_BYTES) throw invalid(`${name} can be at most 2GB`);
+  return bytes;
+}
 
 /** A place in a batch to which it can be rolled back. */
 export interface Savepoint {
@@ -49,6 +58,8 @@ export class Batch<K, V> {
   readonly #signal: AbortSignal | undefined;
   readonly #maxBytes: number;
   #packed: Packer | undefined;
+  /** Those that can still be rolled back to, in the order they were made. */
+  readonly #savepoints: Savepoint[] = [];
 
   /** @internal */
   constructor(keys: KeyCodec<K>, values: ValueCodec<V>, writes: Writes<K, V>, options: BatchOptions) {
@@ -57,8 +68,8 @@ export class Batch<K, V> {
     this.#writes = writes;
     this.#flags = writes.settings.check(options, BATCH_NAMES, 'of beginBatch');
     this.#signal = options.signal;
-    this.#maxBytes = parseSize(options.maxBytes ?? DEFAULT_MAX_BYTES, 'maxBytes');
-    this.#packed = new Packer(Math.max(64, parseSize(options.capacity ?? DEFAULT_CAPACITY, 'capacity')));
+    this.#maxBytes = limited(options.maxBytes ?? DEFAULT_MAX_BYTES, 'maxBytes');
+    this.#packed = new Packer(Math.max(64, limited(options.capacity ?? DEFAULT_CAPACITY, 'capacity')));
   }
 
   /** Operations in the batch; 0 once it has ended. */
@@ -76,7 +87,7 @@ export class Batch<K, V> {
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED once the batch has ended
    */
   put(key: K, value: V, options?: { ttl?: number }): this {
-    const expiry = options?.ttl === undefined ? 0 : expiryOf(options.ttl);
+    const expiry = putExpiry(options);
     const keyBytes = this.#keys.encode(key);
     const valueBytes = this.#values.encode(value);
     return this.#add((packed) => packed.put(keyBytes, valueBytes, expiry));
@@ -97,17 +108,18 @@ export class Batch<K, V> {
   /** Marks this place. */
   savepoint(): Savepoint {
     const packed = this.#open();
-    return { length: packed.count, bytes: packed.size };
+    const savepoint = Object.freeze({ length: packed.count, bytes: packed.size });
+    this.#savepoints.push(savepoint);
+    return savepoint;
   }
 
   /** Forgets what was added after the savepoint. @throws ERR_INVALID_ARGUMENT if it is not of this batch's past */
   rollbackTo(savepoint: Savepoint): this {
     const packed = this.#open();
-    const { length, bytes } = savepoint;
-    if (!(Number.isInteger(length) && length >= 0 && length <= packed.count && bytes >= 0 && bytes <= packed.size)) {
-      throw invalid('the savepoint lies behind the end of the batch');
-    }
-    packed.rewind(bytes, length);
+    const at = this.#savepoints.lastIndexOf(savepoint);
+    if (at < 0) throw invalid('the savepoint is not of this batch, or lies behind a place it was rolled back to');
+    this.#savepoints.length = at + 1; // it can be used again
+    packed.rewind(savepoint.bytes, savepoint.length);
     return this;
   }
 
@@ -124,6 +136,7 @@ export class Batch<K, V> {
   async commit(): Promise<void> {
     const packed = this.#open();
     this.#packed = undefined;
+    if (this.#signal?.aborted) throw aborted(this.#signal);
     if (packed.count === 0) return;
     await until(this.#signal, this.#writes.submit(packed, this.#flags | SUBMIT_ATOMIC));
   }

@@ -1,6 +1,7 @@
 import type { BatchOperation } from './database.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
+import { toBytes } from './packer.ts';
 import type { Transaction } from './transaction.ts';
 
 /** What must hold for a conditional write: the key is absent, or its value has exactly these bytes. */
@@ -20,11 +21,7 @@ export function checkCondition(condition: unknown, where: string): void {
 export function meets<V>(values: ValueCodec<V>, condition: Condition<V>, stored: V | undefined): boolean {
   if ('absent' in condition) return stored === undefined;
   if (stored === undefined) return false;
-  return bytesOf(values.encode(stored)).equals(bytesOf(values.encode(condition.equals)));
-}
-
-function bytesOf(encoded: string | Uint8Array): Buffer {
-  return Buffer.from(encoded as Uint8Array);
+  return toBytes(values.encode(stored), 'value').equals(toBytes(values.encode(condition.equals), 'value'));
 }
 
 /** @internal Whether any operation of a batch has a condition; checks those that do. */
@@ -48,6 +45,9 @@ export async function applyConditional<K, V>(
   operations: readonly BatchOperation<K, V>[],
 ): Promise<void> {
   const conditional = operations.filter((operation) => operation.if !== undefined);
+  for (const { if: condition } of conditional) {
+    if (condition !== undefined && 'equals' in condition) toBytes(values.encode(condition.equals), 'value');
+  }
   const stored = await transaction.getMany(conditional.map(({ key }) => key));
   conditional.forEach((operation, i) => {
     if (!meets(values, operation.if as Condition<V>, stored[i])) {

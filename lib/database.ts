@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { Batch, type BatchOptions } from './batch.ts';
-import { applyConditional, type Condition, hasConditions } from './conditions.ts';
+import { applyConditional, type Condition, checkCondition, hasConditions } from './conditions.ts';
 import { call, takeError } from './dispatcher.ts';
 import type { Durability, WriteOptions } from './durability.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
@@ -112,6 +112,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     values: ValueCodec<V>,
     readOnly: boolean,
     durability: Durability,
+    maxInFlight: number | undefined,
   ) {
     super();
     this.location = location;
@@ -119,7 +120,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     this.#keys = keys;
     this.#values = values;
     this.#reads = new Reads(native, keys, values);
-    this.#writes = new Writes(native, keys, values, readOnly, durability, () => this.emit('drain'));
+    this.#writes = new Writes(native, keys, values, readOnly, durability, maxInFlight, () => this.emit('drain'));
   }
 
   get status(): Status {
@@ -302,6 +303,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     const { ttl, ...rest } = checkObject(options, new Set([...WRITE_NAMES, 'ttl']), 'of putIf') as PutOptions;
     const operation: BatchPut<K, V> = { type: 'put', key, value, if: condition };
     if (ttl !== undefined) operation.ttl = ttl;
+    checkCondition(condition, 'of putIf');
     return this.#held([operation], rest);
   }
 
@@ -312,6 +314,8 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
    * @throws as {@link Database.putIf}
    */
   async deleteIf(key: K, condition: { equals: V }, options: WriteOptions = {}): Promise<boolean> {
+    checkCondition(condition, 'of deleteIf');
+    if (!('equals' in condition)) throw invalid('the condition of deleteIf must be { equals: value }');
     return this.#held([{ type: 'del', key, if: condition }], options);
   }
 
@@ -332,8 +336,8 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   async transaction<R>(fn: (tx: Transaction<K, V>) => Promise<R>, options: TransactionOptions = {}): Promise<R> {
     if (this.#status !== 'open') throw this.#closedError();
     if (typeof fn !== 'function') throw invalid('transaction takes a function');
-    const { retries = DEFAULT_RETRIES, ...rest } = options;
     const flags = this.#writes.settings.check(options, TRANSACTION_NAMES, 'of transaction');
+    const { retries = DEFAULT_RETRIES, ...rest } = options;
     if (!Number.isInteger(retries) || retries < 0) throw invalid('retries must be a whole number, at least 0');
     return retrying(this.#source(), flags, retries, rest.signal, fn);
   }
@@ -458,6 +462,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
    */
   createWriteStream(options?: WriteOptions): Writable {
     if (this.#status !== 'open') throw this.#closedError();
+    this.#writes.settings.check(options ?? {}, WRITE_NAMES, 'of createWriteStream');
     return writeStream(this, options);
   }
 
@@ -566,7 +571,6 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
 
   async #held(operations: BatchOperation<K, V>[], options: WriteOptions): Promise<boolean> {
     if (this.#status !== 'open') throw this.#closedError();
-    hasConditions(operations);
     try {
       await this.#conditional(operations, options, 'of a conditional write');
       return true;

@@ -1,6 +1,6 @@
 import { invalid, ThermoclineError } from './error.ts';
 import { SUBMIT_FSYNC } from './native.ts';
-import { checkNames } from './options.ts';
+import { checkNames, checkObject } from './options.ts';
 
 /**
  * What an acknowledged write has survived: `'wal'` a crash of the process, `'fsync'` a loss of power. `'none'` is a
@@ -61,9 +61,21 @@ export function aborted(signal: AbortSignal): ThermoclineError {
   return new ThermoclineError('ERR_ABORTED', 'the operation was aborted', { cause: signal.reason });
 }
 
+const TTL_NAMES = new Set(['ttl']);
+
+/** @internal The expiry of a put whose options are `ttl` alone; 0 for none. */
+export function putExpiry(options: { ttl?: number } | undefined): number {
+  const ttl = checkObject(options, TTL_NAMES, 'of put')?.ttl;
+  return ttl === undefined ? 0 : expiryOf(ttl);
+}
+
 /** @internal The promise, or ERR_ABORTED as soon as the signal says so. */
 export function until<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
   if (signal === undefined) return promise;
+  if (signal.aborted) {
+    promise.catch(() => {});
+    return Promise.reject(aborted(signal));
+  }
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(aborted(signal));
     signal.addEventListener('abort', onAbort, { once: true });

@@ -38,7 +38,15 @@ export async function open<KE extends KeyEncoding = 'utf8', VE extends ValueEnco
   const keys = keyCodec(options?.keyEncoding);
   const values = valueCodec(options?.valueEncoding);
   const handle = await call<NativeDatabase>((ticket) => native.open(ticket, path, checked));
-  return new Database(path, handle, keys as never, values as never, checked.readOnly ?? false, durability);
+  return new Database(
+    path,
+    handle,
+    keys as never,
+    values as never,
+    checked.readOnly ?? false,
+    durability,
+    checked.hardInFlightBytes,
+  );
 }
 
 /**

@@ -180,6 +180,15 @@ export function writeKey(target: Buffer, key: string | Uint8Array): number {
   return (target as FastBuffer).utf8Write(key, 0, bytes);
 }
 
+/** A key or value as bytes of their own; refused like the packer refuses them. */
+export function toBytes(encoded: string | Uint8Array, what: 'key' | 'value'): Buffer {
+  const limit = what === 'key' ? MAX_KEY_BYTES : MAX_VALUE_BYTES;
+  if (typeof encoded === 'string' && !(encoded as unknown as WellFormed).isWellFormed()) throw loneSurrogate(what);
+  const bytes = Buffer.from(encoded as Uint8Array);
+  if (bytes.length > limit) throw tooLong(what, bytes.length, limit);
+  return bytes;
+}
+
 function tooLong(what: string, bytes: number, limit: number): Error {
   return invalid(`the ${what} has ${bytes} bytes; at most ${limit} are possible`);
 }

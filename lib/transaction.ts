@@ -1,11 +1,11 @@
 import { Block } from './block.ts';
 import type { Database, IteratorOptions } from './database.ts';
 import { call, issueTicket, takeError, withdrawTicket } from './dispatcher.ts';
-import { expiryOf } from './durability.ts';
+import { aborted, putExpiry, until } from './durability.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
-import { ThermoclineError } from './error.ts';
+import { invalid, ThermoclineError } from './error.ts';
 import { type NativeDatabase, type NativeTransaction, SUBMIT_ATOMIC } from './native.ts';
-import { Packer } from './packer.ts';
+import { Packer, toBytes } from './packer.ts';
 import { boundsOf, keyBytes } from './range.ts';
 import { Snapshot } from './snapshot.ts';
 import type { Writes } from './writes.ts';
@@ -55,16 +55,17 @@ export class Transaction<K, V> {
   /** @returns the values in the order of `keys`. */
   async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
     this.#check();
+    if (!Array.isArray(keys)) throw invalid('the keys must be an array');
     const values: (V | undefined)[] = new Array(keys.length);
     const missing: number[] = [];
     for (let i = 0; i < keys.length; i++) {
-      const bytes = keyBytes(this.#source.keys, keys[i]);
+      const bytes = toBytes(this.#source.keys.encode(keys[i]), 'key');
       const id = idOf(bytes);
       const written = this.#written.get(id);
       if (written !== undefined) {
         values[i] = this.#decode(written.value);
       } else {
-        if (!this.#reads.has(id)) this.#reads.set(id, Buffer.from(bytes));
+        if (!this.#reads.has(id)) this.#reads.set(id, bytes);
         missing.push(i);
       }
     }
@@ -83,16 +84,15 @@ export class Transaction<K, V> {
   /** @param options `ttl` in milliseconds, at least 1 */
   put(key: K, value: V, options?: { ttl?: number }): void {
     this.#check();
-    const bytes = Buffer.from(keyBytes(this.#source.keys, key));
-    const encoded = this.#source.values.encode(value);
-    const copy = typeof encoded === 'string' ? Buffer.from(encoded) : Buffer.from(encoded);
-    const expiryMs = options?.ttl === undefined ? 0 : expiryOf(options.ttl);
+    const expiryMs = putExpiry(options);
+    const bytes = toBytes(this.#source.keys.encode(key), 'key');
+    const copy = toBytes(this.#source.values.encode(value), 'value');
     this.#written.set(idOf(bytes), { key: bytes, value: copy, expiryMs });
   }
 
   delete(key: K): void {
     this.#check();
-    const bytes = Buffer.from(keyBytes(this.#source.keys, key));
+    const bytes = toBytes(this.#source.keys.encode(key), 'key');
     this.#written.set(idOf(bytes), { key: bytes, value: undefined, expiryMs: 0 });
   }
 
@@ -222,11 +222,12 @@ export async function retrying<K, V, R>(
   step: (transaction: Transaction<K, V>) => Promise<R>,
 ): Promise<R> {
   for (let attempt = 0; ; attempt++) {
-    signal?.throwIfAborted();
+    if (signal?.aborted) throw aborted(signal);
     const transaction = await beginTransaction(source);
     try {
-      const result = await step(transaction);
-      await transaction.commit(flags);
+      const result = await until(signal, step(transaction));
+      if (signal?.aborted) throw aborted(signal);
+      await until(signal, transaction.commit(flags));
       return result;
     } catch (error) {
       const conflict = error instanceof ThermoclineError && error.code === 'ERR_CONFLICT';

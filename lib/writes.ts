@@ -14,6 +14,7 @@ const SOFT_IN_FLIGHT_BYTES = 32 * 1024 * 1024;
 const PUT_MANY_AHEAD = 4;
 
 const WRITE_NAMES = new Set(['durability', 'signal']);
+const COMMIT_NAMES = new Set(['signal']);
 const PUT_NAMES = new Set([...WRITE_NAMES, 'ttl']);
 const PUT_OPERATION_NAMES = new Set(['type', 'key', 'value', 'ttl', 'if']);
 const DELETE_OPERATION_NAMES = new Set(['type', 'key', 'if']);
@@ -51,6 +52,8 @@ export class Writes<K, V> {
   #open: Turn | undefined;
   /** Kept between batches; absent while one is being packed, since a codec may write too. */
   #spare: Packer | undefined;
+  /** Above this many bytes in flight the program is asked to wait for 'drain'. */
+  readonly #softBytes: number;
   #inFlightBytes = 0;
   #draining = false;
   readonly #flushLater = () => this.flush();
@@ -61,8 +64,10 @@ export class Writes<K, V> {
     values: ValueCodec<V>,
     readOnly: boolean,
     durability: Durability,
+    maxInFlight: number | undefined,
     onDrain: () => void,
   ) {
+    this.#softBytes = Math.min(SOFT_IN_FLIGHT_BYTES, (maxInFlight ?? Number.POSITIVE_INFINITY) / 2);
     this.#native = native;
     this.#keys = keys;
     this.#values = values;
@@ -76,7 +81,7 @@ export class Writes<K, V> {
   }
 
   get needsDrain(): boolean {
-    return this.#inFlightBytes + (this.#open?.packed.size ?? 0) > SOFT_IN_FLIGHT_BYTES;
+    return this.#inFlightBytes + (this.#open?.packed.size ?? 0) > this.#softBytes;
   }
 
   put(key: K, value: V, options: (WriteOptions & { ttl?: number }) | undefined): Promise<void> {
@@ -127,7 +132,8 @@ export class Writes<K, V> {
 
   /** Like batch, with a promise for each of the two stages. */
   commit(operations: readonly BatchOperation<K, V>[], options: { signal?: AbortSignal } | undefined): CommitHandle {
-    this.#settings.check({ ...options, durability: 'fsync' }, WRITE_NAMES, 'of commit');
+    this.#settings.check(options ?? {}, COMMIT_NAMES, 'of commit');
+    this.#settings.check({ durability: 'fsync' }, WRITE_NAMES, 'of commit');
     return this.#packing((packed) => {
       this.packAll(packed, operations);
       let resolveApplied: () => void = () => {};
@@ -137,10 +143,11 @@ export class Writes<K, V> {
         rejectApplied = reject;
       });
       const durable = this.submit(packed, SUBMIT_ATOMIC | SUBMIT_FSYNC, resolveApplied, rejectApplied);
+      const handle = { applied: until(options?.signal, applied), durable: until(options?.signal, durable) };
       // Whoever awaits one of the two should not have to handle the failure of the other.
-      applied.catch(() => {});
-      durable.catch(() => {});
-      return { applied: until(options?.signal, applied), durable: until(options?.signal, durable) };
+      handle.applied.catch(() => {});
+      handle.durable.catch(() => {});
+      return handle;
     });
   }
 
@@ -155,6 +162,7 @@ export class Writes<K, V> {
     const flags = this.#settings.check(options ?? {}, WRITE_NAMES, 'of putMany');
     const signal = options?.signal;
     const packed = new Packer(2 * PACK_BYTES);
+    const packBytes = Math.min(PACK_BYTES, this.#softBytes / PUT_MANY_AHEAD);
     const inFlight: Promise<void>[] = [];
     let written = 0;
     const send = async () => {
@@ -164,7 +172,7 @@ export class Writes<K, V> {
       sent.catch(() => {}); // awaited below; a failure of a later one must not go unhandled meanwhile
       inFlight.push(sent);
       packed.reset();
-      if (inFlight.length >= PUT_MANY_AHEAD) await inFlight.shift();
+      while (inFlight.length >= PUT_MANY_AHEAD || (inFlight.length > 0 && this.needsDrain)) await inFlight.shift();
     };
     const add = (entry: [K, V]) => {
       if (!Array.isArray(entry) || entry.length !== 2) throw invalid('putMany takes [key, value] pairs');
@@ -181,12 +189,12 @@ export class Writes<K, V> {
     if (isIterable(entries)) {
       for (const entry of entries) {
         add(entry);
-        if (packed.size >= PACK_BYTES) await send();
+        if (packed.size >= packBytes) await send();
       }
     } else if (isAsyncIterable(entries)) {
       for await (const entry of entries) {
         add(entry);
-        if (packed.size >= PACK_BYTES) await send();
+        if (packed.size >= packBytes) await send();
       }
     } else {
       throw invalid('putMany takes an iterable or async iterable of [key, value] pairs');
@@ -316,12 +324,12 @@ export class Writes<K, V> {
   /** Counts bytes handed to the engine, until `ended`. */
   began(bytes: number): void {
     this.#inFlightBytes += bytes;
-    if (this.#inFlightBytes > SOFT_IN_FLIGHT_BYTES) this.#draining = true;
+    if (this.#inFlightBytes > this.#softBytes) this.#draining = true;
   }
 
   ended(bytes: number): void {
     this.#inFlightBytes -= bytes;
-    if (this.#draining && this.#inFlightBytes <= SOFT_IN_FLIGHT_BYTES / 2) {
+    if (this.#draining && this.#inFlightBytes <= this.#softBytes / 2) {
       this.#draining = false;
       // On its own: a listener that throws must not keep other writes from being reported.
       process.nextTick(this.#onDrain);

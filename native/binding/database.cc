@@ -466,7 +466,7 @@ void DatabaseWrap::Close(const Napi::CallbackInfo& info) {
   auto op = std::make_shared<AsyncOp<>>(TicketOf(info));
   op->execute = [session = state_->session](NoResult*) {
     session->Close();
-    return Status();
+    return session->close_status();
   };
   StartAsync(state_->environment, Registry::Get().pool(), std::move(op));
 }

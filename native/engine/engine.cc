@@ -158,7 +158,10 @@ void Engine::Close() {
     if (committer_) committer_->Stop();
     if (read_pool_) read_pool_->Shutdown();
     if (task_pool_) task_pool_->Shutdown();
-    if (store_.db() != nullptr && committer_) KeepClock();
+    if (store_.db() != nullptr && committer_) {
+      KeepClock();
+      if (!store_.has_log()) close_status_ = Flush();
+    }
     reader_.reset();
     store_.Close();
     // JavaScript objects may keep the engine's shell for long; its memory and its lock go now.

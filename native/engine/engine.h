@@ -79,6 +79,9 @@ class Engine {
 
   // Applies what was accepted, stops every thread, closes the store. Idempotent.
   void Close();
+  // Not OK if the store has no log and its last flush failed: records that were never flushed are
+  // lost then. REQUIRES: after Close.
+  const Status& close_status() const { return close_status_; }
 
   Status Submit(std::unique_ptr<Submission> submission);
   PointReader& reader() { return *reader_; }
@@ -129,6 +132,7 @@ class Engine {
   std::unique_ptr<PointReader> reader_;
   std::unique_ptr<Committer> committer_;  // none when read-only
   std::once_flag closed_;
+  Status close_status_;
 };
 
 }  // namespace thermocline

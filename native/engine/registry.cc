@@ -57,6 +57,9 @@ Status Registry::Acquire(const std::string& location, const EngineOptions& optio
     status = {Code::kLocked,
               "the database is open read-only in this program: close it there first"};
   }
+  if (status.ok() && entry.engine->options().without_log != options.without_log) {
+    status = LogMismatch(entry.engine->options().without_log);
+  }
   if (status.ok()) {
     entry.holders++;
     *out = entry.engine;
@@ -65,13 +68,14 @@ Status Registry::Acquire(const std::string& location, const EngineOptions& optio
   return status;
 }
 
-void Registry::Release(const std::shared_ptr<Engine>& engine) {
+void Registry::Release(const std::shared_ptr<Engine>& engine, Status* closed) {
   const std::string path = engine->location();
   std::unique_lock lock(mutex_);
   Entry& entry = Occupy(lock, path);
   if (--entry.holders == 0) {
     lock.unlock();
     engine->Close();
+    if (closed != nullptr) *closed = engine->close_status();
     lock.lock();
     entry.engine.reset();
   }

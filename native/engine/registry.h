@@ -29,8 +29,9 @@ class Registry {
   // process and is now wanted for writing.
   Status Acquire(const std::string& location, const EngineOptions& options,
                  std::shared_ptr<Engine>* out);
-  // The counterpart of Acquire; the last holder's call closes the engine.
-  void Release(const std::shared_ptr<Engine>& engine);
+  // The counterpart of Acquire; the last holder's call closes the engine. *closed gets its
+  // close_status(), if asked for.
+  void Release(const std::shared_ptr<Engine>& engine, Status* closed = nullptr);
   // Deletes a database that is not open in this process.
   Status Destroy(const std::string& location);
 

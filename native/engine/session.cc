@@ -72,6 +72,11 @@ void Session::EndAll(Owned<Cursor>& cursors) {
   for (const auto& cursor : cursors) cursor->Close();
 }
 
+Status Session::close_status() {
+  std::lock_guard lock(mutex_);
+  return close_status_;
+}
+
 void Session::Close() {
   Owned<Cursor> cursors;
   Owned<const ReadView> views;
@@ -100,10 +105,12 @@ void Session::Close() {
     transaction->view()->Release();
   }
   for (const auto& view : views) view->Release();
-  Registry::Get().Release(engine_);
+  Status status;
+  Registry::Get().Release(engine_, &status);
   {
     std::lock_guard lock(mutex_);
     closed_ = true;
+    close_status_ = status;
   }
   changed_.notify_all();
 }

@@ -53,6 +53,8 @@ class Session {
   // Refuses new operations, waits for those in flight, ends what is still out, and gives the engine
   // back. Idempotent; a second caller waits for the first.
   void Close();
+  // What Engine::close_status said, if this session was the last. REQUIRES: after Close.
+  Status close_status();
 
  private:
   template <class T>
@@ -69,6 +71,7 @@ class Session {
   int operations_ = 0;               // GUARDED_BY(mutex_)
   bool closing_ = false;             // GUARDED_BY(mutex_)
   bool closed_ = false;              // GUARDED_BY(mutex_)
+  Status close_status_;              // GUARDED_BY(mutex_)
   Owned<Cursor> cursors_;            // GUARDED_BY(mutex_)
   Owned<const ReadView> views_;      // GUARDED_BY(mutex_)
   Owned<Transaction> transactions_;  // GUARDED_BY(mutex_)

@@ -64,8 +64,8 @@ Status Committer::Submit(std::unique_ptr<Submission> submission) {
     if (in_flight > 0 && in_flight + submission->size > hard_in_flight_bytes_) {
       deps_.metrics->backpressure_rejections.Add();
       return {Code::kBackpressure,
-              "more than " + std::to_string(hard_in_flight_bytes_ / kMiB) +
-                  " MiB of writes are waiting: await earlier writes, or wait for 'drain'"};
+              "more than " + std::to_string(hard_in_flight_bytes_ / kKiB) +
+                  " KiB of writes are waiting: await earlier writes, or wait for 'drain'"};
     }
     in_flight_bytes_.fetch_add(submission->size, std::memory_order_relaxed);
     queue_bytes_ += submission->size;
@@ -79,15 +79,15 @@ Status Committer::Submit(std::unique_ptr<Submission> submission) {
 Status Committer::Resume() {
   {
     std::lock_guard lock(mutex_);
-    if (refused_.ok()) return {};
-    if (!resumable_) return refused_;
+    // Not refused: the store may still have stopped in the background, during a flush.
+    if (!refused_.ok() && !resumable_) return refused_;
   }
   if (deps_.resume) {
     Status status = Status::From(deps_.resume(), "resuming");
     if (!status.ok()) return status;
   }
   std::lock_guard lock(mutex_);
-  if (!resumable_) return refused_;  // a sync failed meanwhile
+  if (!refused_.ok() && !resumable_) return refused_;  // a sync failed meanwhile
   refused_ = {};
   return {};
 }

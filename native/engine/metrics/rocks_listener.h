@@ -31,6 +31,14 @@ class RocksListener : public rocksdb::EventListener {
     flush_began_.erase(began);
   }
 
+  // After a hard error writes go on when the program says so (Committer::Resume): RocksDB's own poll
+  // for space, every five seconds, would answer Busy to that meanwhile. Soft errors, of a
+  // compaction, it may retry.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status error,
+                            bool* auto_recovery) override {
+    if (error.severity() >= rocksdb::Status::Severity::kHardError) *auto_recovery = false;
+  }
+
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
     const bool stalled = info.condition.cur != rocksdb::WriteStallCondition::kNormal;
     const bool was_stalled = info.condition.prev != rocksdb::WriteStallCondition::kNormal;

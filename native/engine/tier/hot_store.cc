@@ -154,13 +154,7 @@ Status HotStore::LoadMeta() {
   if (status.ok()) status = GetMeta(meta_key::kLog, &payload, &found);
   if (status.ok()) {
     const bool without_log = found && payload == std::string(1, '\0');
-    if (without_log != options_.without_log) {
-      status = {Code::kInvalidArgument,
-                without_log ? "the database was created with durability 'none', for good: open it "
-                              "with that"
-                            : "durability 'none' is fixed when a database is created; this one has "
-                              "a log"};
-    }
+    if (without_log != options_.without_log) status = LogMismatch(without_log);
   }
   if (status.ok()) status = GetMeta(meta_key::kHotTier, &payload, &found);
   if (status.ok()) {

@@ -17,6 +17,13 @@ uint32_t Checksum(std::string_view key, std::string_view payload) {
 
 }  // namespace
 
+Status LogMismatch(bool created_without_log) {
+  return {Code::kInvalidArgument,
+          created_without_log
+              ? "the database was created with durability 'none', for good: open it with that"
+              : "durability 'none' is fixed when a database is created; this one has a log"};
+}
+
 std::string SealMeta(std::string_view key, std::string_view payload) {
   std::string sealed(payload);
   PutFixed32(&sealed, Checksum(key, payload));

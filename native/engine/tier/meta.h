@@ -39,6 +39,9 @@ struct TierIdentity {
   uint64_t last_step = 0;  // of the migrator
 };
 
+// Why a database created without a log cannot be opened with one, or the other way round.
+Status LogMismatch(bool created_without_log);
+
 std::string SealMeta(std::string_view key, std::string_view payload);
 // ERR_CORRUPTION if the checksum does not match. *payload points into `sealed`.
 Status OpenMeta(std::string_view key, std::string_view sealed, std::string_view* payload);
