@@ -15,7 +15,7 @@ const ALL = ['load', 'load4', 'put', 'read', 'scan', 'memory'];
 
 /** @type {Record<string, StoreEntry>} in the order of the first round; each later round starts one further */
 export const STORES = {
-  thermocline: { label: 'thermocline', adapter: 'thermocline', phases: [...ALL, 'growth'] },
+  thermocline: { label: 'thermocline', adapter: 'thermocline', phases: [...ALL, 'loadArray', 'growth'] },
   'no-hot-cache': {
     label: 'no hot cache',
     adapter: 'thermocline',
@@ -24,8 +24,13 @@ export const STORES = {
     phases: ['read'],
   },
   lmdb: { label: 'lmdb', adapter: 'lmdb', peer: true, phases: ALL },
-  'classic-level': { label: 'classic-level', adapter: 'classic-level', peer: true, phases: ALL },
-  'nxtedition-rocksdb': { label: 'nxt rocksdb', adapter: 'nxtedition-rocksdb', peer: true, phases: ALL },
+  'classic-level': { label: 'classic-level', adapter: 'classic-level', peer: true, phases: [...ALL, 'loadArray'] },
+  'nxtedition-rocksdb': {
+    label: 'nxt rocksdb',
+    adapter: 'nxtedition-rocksdb',
+    peer: true,
+    phases: [...ALL, 'loadArray'],
+  },
   'rocksdb-native': { label: 'rocksdb-native', adapter: 'rocksdb-native', peer: true, phases: ALL },
   plain: { label: 'C++ as ours', families: 0, phases: ['load'] },
   'plain-1': { label: 'C++ one CF', families: 1, phases: ['load'] },
@@ -33,11 +38,12 @@ export const STORES = {
 };
 
 /** `read` and `scan` open what `load` left behind, in this order. */
-export const PHASES = ['load', 'load4', 'put', 'read', 'scan', 'memory', 'growth'];
+export const PHASES = ['load', 'loadArray', 'load4', 'put', 'read', 'scan', 'memory', 'growth'];
 
 /** Rates, in records per second. `plain`: the figure of the C++ driver beside which it stands. */
 export const RATES = [
   { id: 'load', label: 'load, batches of 1,000', plain: 'load' },
+  { id: 'loadArray', label: 'load, one call with an array of 1,000', plain: 'load' },
   { id: 'load4', label: 'load, 4 batches outstanding' },
   { id: 'put', label: 'put, 1,000 outstanding' },
   { id: 'getSync', label: 'getSync, working set', plain: 'get' },

@@ -55,10 +55,13 @@ function checker({ values, valueSize }, trusting) {
   };
 }
 
-/** @param {Store} store @param {Workload} work @param {number} outstanding batches */
-export async function load(store, work, outstanding, records = work.records) {
+/**
+ * @param {Store} store @param {Workload} work @param {number} outstanding batches
+ * @param {Store['load']} write the call in use
+ */
+export async function load(store, work, outstanding, records = work.records, write = store.load) {
   const batches = Math.ceil(records / BATCH);
-  const one = (b) => store.load(work, b * BATCH, Math.min((b + 1) * BATCH, records));
+  const one = (b) => write(work, b * BATCH, Math.min((b + 1) * BATCH, records));
   return rate(records, async () => {
     if (outstanding > 1) return slidingWindow(batches, outstanding, one);
     for (let b = 0; b < batches; b++) await one(b);
@@ -75,26 +78,40 @@ export async function reads(store, work, trusting) {
   const { keys } = work;
   const check = checker(work, trusting);
 
-  const sync = (order) => {
+  const sync = (order) => () => {
     for (let i = 0; i < order.length; i++) check(order[i], store.getSync(keys[order[i]]), i);
   };
-  const async = (order) =>
-    slidingWindow(order.length, GETS_OUTSTANDING, async (i) => check(order[i], await store.get(keys[order[i]]), i));
-  const many = async (order) => {
+  const async = (order) => () => {
+    let next = 0;
+    // Like slidingWindow, but without a promise of its own per read.
+    const worker = async () => {
+      while (next < order.length) {
+        const i = next++;
+        check(order[i], await store.get(keys[order[i]]), i);
+      }
+    };
+    return Promise.all(Array.from({ length: GETS_OUTSTANDING }, worker));
+  };
+  const many = (order) => {
+    const groups = [];
     for (let from = 0; from < order.length; from += BATCH) {
-      const picked = order.subarray(from, from + BATCH);
-      const results = await store.getMany(Array.from(picked, (index) => keys[index]));
-      if (results.length !== picked.length) throw new Error(`wrong read: ${results.length} results`);
-      for (let i = 0; i < picked.length; i++) check(picked[i], results[i], from + i);
+      groups.push(Array.from(order.subarray(from, from + BATCH), (index) => keys[index]));
     }
+    return async () => {
+      for (let g = 0; g < groups.length; g++) {
+        const results = await store.getMany(groups[g]);
+        if (results.length !== groups[g].length) throw new Error(`wrong read: ${results.length} results`);
+        for (let i = 0; i < results.length; i++) check(order[g * BATCH + i], results[i], g * BATCH + i);
+      }
+    };
   };
 
-  const measured = async (run, order) => {
-    await run(order.subarray(0, WARM_UP));
-    return rate(order.length, () => run(order));
+  const measured = async (prepare, order) => {
+    await prepare(order.subarray(0, WARM_UP))();
+    return rate(order.length, prepare(order));
   };
 
-  if (store.getMany) await many(work.everyKey);
+  if (store.getMany) await many(work.everyKey)();
   await settle();
   const result = {};
   if (store.getSync) result.getSync = await measured(sync, work.workingSet);

@@ -44,6 +44,7 @@ export function targetsOf(valueSize, summary, results, budgetBytes) {
   const scanned = mine('scanBatches');
   const targets = [
     timesBest('load', 1.5, 'loading'),
+    timesBest('loadArray', 1.5, 'loading by arrays'),
     { text: 'loading / plain C++', value: ratio(mine('load'), of('plain', 'load')), goal: 0.8, unit: 'x' },
     timesBest('put', 2.5, 'concurrent puts'),
     { text: 'concurrent puts / our loading', value: ratio(mine('put'), mine('load')), goal: 0.7, unit: 'x' },

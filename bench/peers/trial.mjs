@@ -5,7 +5,7 @@
  * @typedef {object} TrialOptions
  * @property {string} adapter file name under adapters/
  * @property {{ hotCache?: number }} options for the adapter's open
- * @property {'load' | 'load4' | 'put' | 'read' | 'scan' | 'memory' | 'growth'} phase
+ * @property {'load' | 'loadArray' | 'load4' | 'put' | 'read' | 'scan' | 'memory' | 'growth'} phase
  * @property {string} dir of the database; read and scan find in it what load left
  * @property {number} records
  * @property {number} valueSize bytes
@@ -48,6 +48,11 @@ async function run(adapter, { options, phase, dir, records, valueSize }) {
       return inStore(
         async (s) => ({ load: await load(s, work, 1), keyFingerprint: work.keyFingerprint }),
         (s) => load(s, work, 1, warm),
+      );
+    case 'loadArray':
+      return inStore(
+        async (s) => ({ loadArray: await load(s, work, 1, records, s.loadArray) }),
+        (s) => load(s, work, 1, warm, s.loadArray),
       );
     case 'load4':
       return inStore(

@@ -1,5 +1,5 @@
 import { ClassicLevel } from 'classic-level';
-import { CACHE_BYTES } from './store.mjs';
+import { CACHE_BYTES, putOperations } from './store.mjs';
 
 const MIB = 1024 * 1024;
 
@@ -27,6 +27,7 @@ export default {
         for (let i = from; i < to; i++) batch.put(keys[i], values[i]);
         return batch.write();
       },
+      loadArray: (work, from, to) => db.batch(putOperations(work, from, to)),
       put: (key, value) => db.put(key, value),
       getSync: (key) => db.getSync(key),
       get: (key) => db.get(key),

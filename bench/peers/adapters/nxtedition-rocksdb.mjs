@@ -1,5 +1,5 @@
 import { RocksLevel } from '@nxtedition/rocksdb';
-import { CACHE_BYTES } from './store.mjs';
+import { CACHE_BYTES, putOperations } from './store.mjs';
 
 /** @type {import('./store.mjs').Adapter} */
 export default {
@@ -21,11 +21,8 @@ export default {
     const db = new RocksLevel(dir, options);
     await db.open(options);
     return {
-      load({ keys, values }, from, to) {
-        const ops = [];
-        for (let i = from; i < to; i++) ops.push({ type: 'put', key: keys[i], value: values[i] });
-        return db.batch(ops);
-      },
+      load: (work, from, to) => db.batch(putOperations(work, from, to)),
+      loadArray: (work, from, to) => db.batch(putOperations(work, from, to)),
       put: (key, value) => db.put(key, value),
       get: (key) => db.get(key),
       getMany: (keys) => db.getMany(keys),

@@ -7,7 +7,9 @@
  *
  * @typedef {object} Store an open database
  * @property {(work: Workload, from: number, to: number) => Promise<unknown>} load writes records from..to as one atomic
- *   batch; resolves when it is acknowledged
+ *   batch, by the fastest way there is; resolves when it is acknowledged
+ * @property {(work: Workload, from: number, to: number) => Promise<unknown>} [loadArray] the same by one call that takes
+ *   an array of operations
  * @property {(key: Buffer, value: Buffer) => Promise<unknown>} put
  * @property {(key: Buffer) => Uint8Array | undefined} [getSync]
  * @property {(key: Buffer) => Promise<Uint8Array | undefined> | Uint8Array | undefined} [get] the caller awaits it
@@ -30,3 +32,10 @@
  * 128 MiB of blocks), so that none is faster for having more memory.
  */
 export const CACHE_BYTES = 192 * 1024 * 1024;
+
+/** The array of put operations that the level family and Thermocline take. */
+export function putOperations({ keys, values }, from, to) {
+  const operations = [];
+  for (let i = from; i < to; i++) operations.push({ type: 'put', key: keys[i], value: values[i] });
+  return operations;
+}

@@ -1,4 +1,5 @@
 import { open } from '../../../dist/esm/index.js';
+import { putOperations } from './store.mjs';
 
 const MIB = 1024 * 1024;
 
@@ -14,11 +15,8 @@ export default {
     const memory = hotCache === undefined ? {} : { memory: { hotCache } };
     const db = await open(dir, { keyEncoding: 'buffer', valueEncoding: 'buffer', ...memory });
     return {
-      load({ keys, values }, from, to) {
-        const ops = [];
-        for (let i = from; i < to; i++) ops.push({ type: 'put', key: keys[i], value: values[i] });
-        return db.batch(ops);
-      },
+      load: (work, from, to) => db.batch(putOperations(work, from, to)),
+      loadArray: (work, from, to) => db.batch(putOperations(work, from, to)),
       put: (key, value) => db.put(key, value),
       getSync: (key) => db.getSync(key),
       get: (key) => db.get(key),
