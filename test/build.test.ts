@@ -66,12 +66,32 @@ sources('of the engine include no Node header', () => {
   }
 });
 
-sources('pin packages by hash and name no host', () => {
+interface Locked {
+  integrity?: string;
+  optional?: boolean;
+  optionalDependencies?: Record<string, string>;
+}
+
+function lockedPackages(): Record<string, Locked> {
   const lock = readFileSync(path.join(root, 'package-lock.json'), 'utf8');
-  assert.doesNotMatch(lock, /"resolved"/);
-  const { packages } = JSON.parse(lock) as { packages: Record<string, { integrity?: string }> };
-  for (const [name, { integrity }] of Object.entries(packages)) {
-    assert.ok(name === '' || integrity?.startsWith('sha512-'), `${name} has no hash`);
+  return (JSON.parse(lock) as { packages: Record<string, Locked> }).packages;
+}
+
+sources('pin packages by hash and name no host', () => {
+  assert.doesNotMatch(readFileSync(path.join(root, 'package-lock.json'), 'utf8'), /"resolved"/);
+  for (const [name, { integrity, optional }] of Object.entries(lockedPackages())) {
+    // Binaries for systems that a registry did not offer are locked by version alone.
+    if (name !== '' && !optional) assert.match(integrity ?? '', /^sha512-/, name);
+  }
+});
+
+sources('lock the binaries of every system, without which npm ci refuses on some', () => {
+  const packages = lockedPackages();
+  for (const { optionalDependencies = {} } of Object.values(packages)) {
+    for (const name of Object.keys(optionalDependencies)) {
+      const found = Object.keys(packages).some((place) => place.endsWith(`node_modules/${name}`));
+      assert.ok(found, `package-lock.json lacks ${name}`);
+    }
   }
 });
 
