@@ -31,6 +31,18 @@ Status FromErrno(int error, const std::string& doing) {
   return {code, doing + " failed: " + std::strerror(error)};
 }
 
+Status NotOurs(const std::string& location, const std::string& name) {
+  return {Code::kInvalidArgument, location + " is not empty and holds no Thermocline database (" +
+                                      name + " is in it): choose an empty folder"};
+}
+
+// What RocksDB leaves behind if it is killed before its first CURRENT file.
+bool IsLeftover(const std::string& name) {
+  return name == "LOCK" || name == "IDENTITY" || name.starts_with("LOG") ||
+         name.starts_with("MANIFEST-") || name.starts_with("OPTIONS-") || name.ends_with(".log") ||
+         name.ends_with(".dbtmp");
+}
+
 // Decides, before anything is touched, whether `location` is ours, new, or somebody else's.
 Status CheckLocation(const std::string& location, const EngineOptions& options) {
   std::error_code error;
@@ -57,9 +69,15 @@ Status CheckLocation(const std::string& location, const EngineOptions& options) 
   if (error) return FromErrno(error.value(), "reading the folder " + location);
   for (const fs::directory_entry& entry : entries) {
     const std::string name = entry.path().filename().string();
-    if (name == kLockFile || name == kHotDirectory) continue;
-    return {Code::kInvalidArgument, location + " is not empty and holds no Thermocline database (" +
-                                        name + " is in it): choose an empty folder"};
+    if (name == kLockFile || (name == kHotDirectory && entry.is_directory(error))) continue;
+    return NotOurs(location, name);
+  }
+  if (!fs::exists(hot, error)) return {};
+  fs::directory_iterator files(hot, error);
+  if (error) return FromErrno(error.value(), "reading the folder " + hot);
+  for (const fs::directory_entry& file : files) {
+    const std::string name = file.path().filename().string();
+    if (!IsLeftover(name)) return NotOurs(location, std::string(kHotDirectory) + "/" + name);
   }
   return {};
 }
@@ -106,7 +124,8 @@ Status Engine::OpenParts() {
   bool found = false;
   status = store_.GetMeta(meta_key::kClock, &payload, &found);
   if (!status.ok()) return status;
-  if (found && payload.size() == 8) clock_.RaiseTo(DecodeFixed64(payload.data()));
+  if (found && payload.size() != 8) return {Code::kCorruption, "the clock's record is damaged"};
+  if (found) clock_.RaiseTo(DecodeFixed64(payload.data()));
 
   read_pool_ = std::make_unique<ThreadPool>("tc-read", options_.threads.read);
   task_pool_ = std::make_unique<ThreadPool>("tc-task", kTaskThreads);
@@ -187,11 +206,12 @@ Status Engine::Destroy(const std::string& location) {
   FileLock lock;
   Status status = lock.Acquire((root / kLockFile).string(), /*shared=*/false);
   if (!status.ok()) return status;
-  fs::remove_all(hot, error);
-  if (error) return FromErrno(error.value(), "deleting " + hot.string());
+  status = HotStore::Destroy(hot.string());
+  if (!status.ok()) return status;
+  fs::remove(hot, error);  // both folders stay if somebody keeps files of their own in them
   fs::remove(root / kLockFile, error);
   if (error) return FromErrno(error.value(), "deleting the lock file");
-  fs::remove(root, error);  // stays if the user keeps files of their own beside it
+  fs::remove(root, error);
   return {};
 }
 

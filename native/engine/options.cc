@@ -34,6 +34,10 @@ Status Finish(EngineOptions* options) {
   if (options->threads.background < 1 || options->threads.background > 256) {
     return {Code::kInvalidArgument, "threads.background must be between 1 and 256"};
   }
+  const MemoryBudget& memory = options->memory;
+  if (std::max({memory.hot_cache, memory.block_cache, memory.write_buffer}) > kMaxMemoryBytes) {
+    return {Code::kInvalidArgument, "a memory budget can be at most 1TB"};
+  }
   if (options->memory.write_buffer < kMiB) {
     return {Code::kInvalidArgument, "memory.writeBuffer must be at least 1MB"};
   }

@@ -34,6 +34,9 @@ struct MemoryBudget {
   size_t write_buffer = 128 * kMiB;  // memtables of all shards together
 };
 
+// Far above any machine; RocksDB's cache dies on budgets that no address space holds.
+inline constexpr size_t kMaxMemoryBytes = 1024 * kGiB;
+
 struct ThreadOptions {
   int read = 0;        // point reads and cursors; 0: one per processor, at most 8
   int background = 0;  // flushes and compactions; 0: one per processor, at most 8

@@ -1,5 +1,6 @@
 #include "engine/registry.h"
 
+#include <exception>
 #include <filesystem>
 
 namespace thermocline {
@@ -13,6 +14,16 @@ std::string Canonical(const std::string& location) {
   // "data/" keeps its slash as long as it does not exist.
   if (!error && !path.has_filename()) path = path.parent_path();
   return error ? location : path.string();
+}
+
+// A location must not stay marked as busy, whatever happens while it is opened or closed.
+template <class Fn>
+Status Guarded(Fn&& fn) {
+  try {
+    return fn();
+  } catch (const std::exception& error) {
+    return {Code::kIo, std::string("opening or closing the database failed: ") + error.what()};
+  }
 }
 
 }  // namespace
@@ -48,7 +59,7 @@ Status Registry::Acquire(const std::string& location, const EngineOptions& optio
   if (entry.engine == nullptr) {
     lock.unlock();  // entries_ is a map: `entry` stays where it is while it is busy
     std::shared_ptr<Engine> engine;
-    status = Engine::Open(path, options, &engine);
+    status = Guarded([&] { return Engine::Open(path, options, &engine); });
     lock.lock();
     entry.engine = std::move(engine);
   } else if (options.error_if_exists) {
@@ -74,7 +85,10 @@ void Registry::Release(const std::shared_ptr<Engine>& engine, Status* closed) {
   Entry& entry = Occupy(lock, path);
   if (--entry.holders == 0) {
     lock.unlock();
-    engine->Close();
+    (void)Guarded([&] {
+      engine->Close();
+      return Status();
+    });
     if (closed != nullptr) *closed = engine->close_status();
     lock.lock();
     entry.engine.reset();
@@ -91,7 +105,7 @@ Status Registry::Destroy(const std::string& location) {
     status = {Code::kLocked, "the database is open in this program: close it first"};
   } else {
     lock.unlock();
-    status = Engine::Destroy(path);
+    status = Guarded([&] { return Engine::Destroy(path); });
     lock.lock();
   }
   Vacate(path);

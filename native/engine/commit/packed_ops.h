@@ -39,6 +39,10 @@ inline const char* DecodeOp(const char* p, const char* limit, PackedOp* op) {
   const uint8_t type = head & kOpTypeMask;
   if (type > static_cast<uint8_t>(OpType::kDeleteRange)) return nullptr;
   op->type = static_cast<OpType>(type);
+  const uint8_t allowed = op->type == OpType::kPut           ? kOpHasExpiry
+                          : op->type == OpType::kDeleteRange ? kOpHasEnd
+                                                             : 0;
+  if ((head & ~kOpTypeMask & ~allowed) != 0) return nullptr;
   op->has_end = (head & kOpHasEnd) != 0;
   op->expiry_ms = 0;
   uint32_t size = 0;

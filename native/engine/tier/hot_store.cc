@@ -16,13 +16,97 @@ Status Foreign(const std::string& directory, const std::string& why) {
               "): choose another folder"};
 }
 
+Status NeverCreated() {
+  return {Code::kReadOnly, "the database was never completely created: open it for writing"};
+}
+
 bool IsEmpty(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family) {
   const std::unique_ptr<rocksdb::Iterator> any(db->NewIterator(rocksdb::ReadOptions(), family));
   any->SeekToFirst();
   return !any->Valid();
 }
 
+// The column families of a directory, told apart by name.
+struct Families {
+  std::vector<std::string> names;
+  bool has_meta = false;
+  int shards = 0;
+
+  Status List(const rocksdb::DBOptions& options, const std::string& directory) {
+    const rocksdb::Status s = rocksdb::DB::ListColumnFamilies(options, directory, &names);
+    if (!s.ok()) return Status::From(s, "opening the hot store");
+    for (const std::string& name : names) {
+      uint32_t id;
+      uint32_t generation;
+      if (name == kMetaColumnFamily) {
+        has_meta = true;
+      } else if (ParseShardColumnFamilyName(name, &id, &generation)) {
+        shards++;
+      } else if (name != rocksdb::kDefaultColumnFamilyName) {
+        return Foreign(directory, "it has a column family '" + name + "'");
+      }
+    }
+    return {};
+  }
+};
+
+// A directory without our meta column family: OK if it is a store whose creation was cut short,
+// which is empty; anything else is not ours.
+Status CheckUnmarked(const rocksdb::DBOptions& options, const std::string& directory,
+                     const Families& families) {
+  if (families.shards > 0) {
+    return {Code::kCorruption, directory + " has shards but no meta column family"};
+  }
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status s = rocksdb::DB::OpenForReadOnly(
+      rocksdb::Options(options, rocksdb::ColumnFamilyOptions()), directory, &db);
+  if (!s.ok()) return Status::From(s, "opening the hot store");
+  const std::unique_ptr<rocksdb::DB> closing(db);
+  if (IsEmpty(db, db->DefaultColumnFamily())) return {};
+  return Foreign(directory, "it has records and no meta column family");
+}
+
+// A directory with a meta column family: OK if that has our format record, or nothing at all yet.
+Status CheckMarked(const rocksdb::DBOptions& options, const std::string& directory) {
+  const std::vector<rocksdb::ColumnFamilyDescriptor> descriptors = {
+      {rocksdb::kDefaultColumnFamilyName, {}}, {std::string(kMetaColumnFamily), {}}};
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  rocksdb::Status s = rocksdb::DB::OpenForReadOnly(options, directory, descriptors, &handles, &db);
+  if (!s.ok()) return Status::From(s, "opening the hot store");
+  const std::unique_ptr<rocksdb::DB> closing(db);
+  std::string format;
+  s = db->Get({}, handles[1], rocksdb::Slice(meta_key::kFormat.data(), meta_key::kFormat.size()),
+              &format);
+  const bool ours = s.ok() || (IsEmpty(db, handles[0]) && IsEmpty(db, handles[1]));
+  for (rocksdb::ColumnFamilyHandle* handle : handles) {
+    db->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+  }
+  if (ours) return {};
+  return Foreign(directory, "its meta column family has no format record");
+}
+
 }  // namespace
+
+Status HotStore::Destroy(const std::string& directory, rocksdb::Env* env) {
+  rocksdb::DBOptions options;
+  if (env != nullptr) options.env = env;
+  options.info_log_level = rocksdb::InfoLogLevel::FATAL_LEVEL;
+  Families families;
+  Status status = families.List(options, directory);
+  if (status.ok()) {
+    status = families.has_meta ? CheckMarked(options, directory)
+                               : CheckUnmarked(options, directory, families);
+  }
+  if (!status.ok()) return status;
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (const std::string& name : families.names)
+    descriptors.emplace_back(name, rocksdb::ColumnFamilyOptions());
+  return Status::From(
+      rocksdb::DestroyDB(directory, rocksdb::Options(options, rocksdb::ColumnFamilyOptions()),
+                         descriptors),
+      "deleting the hot store");
+}
 
 bool HotStore::Exists(const std::string& directory) {
   std::error_code ignored;
@@ -37,47 +121,22 @@ Status HotStore::Open(const std::string& directory, const EngineOptions& options
   if (listener) db_options_.listeners.push_back(std::move(listener));
 
   const bool exists = Exists(directory);
-  std::vector<std::string> families;
-  if (exists) {
-    const rocksdb::Status s = rocksdb::DB::ListColumnFamilies(db_options_, directory, &families);
-    if (!s.ok()) return Status::From(s, "opening the hot store");
-  } else {
-    families = {rocksdb::kDefaultColumnFamilyName};
-  }
-  bool has_meta = false;
-  int shard_families = 0;
-  for (const std::string& name : families) {
-    uint32_t id;
-    uint32_t generation;
-    if (name == kMetaColumnFamily) {
-      has_meta = true;
-    } else if (ParseShardColumnFamilyName(name, &id, &generation)) {
-      shard_families++;
-    } else if (name != rocksdb::kDefaultColumnFamilyName) {
-      return Foreign(directory, "it has a column family '" + name + "'");
-    }
-  }
-  if (!has_meta) {
-    if (shard_families > 0) {
-      return {Code::kCorruption, directory + " has shards but no meta column family"};
-    }
-    families.emplace_back(kMetaColumnFamily);
-  }
-
+  Families families;
   Status status;
-  if (exists && !has_meta) {
-    // A store of ours whose creation was cut short is empty; anything else is not ours, and must
-    // be found out before opening it for writing would give it our column family.
-    rocksdb::DB* db = nullptr;
-    const rocksdb::Status s = rocksdb::DB::OpenForReadOnly(
-        rocksdb::Options(db_options_, rocksdb::ColumnFamilyOptions()), directory, &db);
-    if (!s.ok()) return Status::From(s, "opening the hot store");
-    const std::unique_ptr<rocksdb::DB> closing(db);
-    if (!IsEmpty(db, db->DefaultColumnFamily())) {
-      return Foreign(directory, "it has records and no meta column family");
+  if (exists) {
+    status = families.List(db_options_, directory);
+    // Before opening for writing would give somebody else's database a column family of ours.
+    if (status.ok() && !families.has_meta) {
+      status = CheckUnmarked(db_options_, directory, families);
+      if (status.ok() && options.read_only) status = NeverCreated();
     }
+    if (!status.ok()) return status;
+  } else {
+    families.names = {rocksdb::kDefaultColumnFamilyName};
   }
-  status = OpenRocks(directory, families);
+  if (!families.has_meta) families.names.emplace_back(kMetaColumnFamily);
+
+  status = OpenRocks(directory, families.names);
   if (!status.ok()) return status;
   meta_ = FindHandle(std::string(kMetaColumnFamily));
   bool created = false;
@@ -88,9 +147,10 @@ Status HotStore::Open(const std::string& directory, const EngineOptions& options
     if (!IsEmpty(db_.get(), meta_) || !IsEmpty(db_.get(), db_->DefaultColumnFamily())) {
       return Foreign(directory, "its meta column family has no format record");
     }
-    if (options_.read_only) {
-      return {Code::kReadOnly, "the database was never completely created: open it for writing"};
+    if (families.shards > 0) {
+      return {Code::kCorruption, directory + " has shards but no format record"};
     }
+    if (options_.read_only) return NeverCreated();
     status = CreateMeta();
   } else {
     status = LoadMeta();
@@ -193,7 +253,7 @@ Status HotStore::CreateMissingShards() {
             "the column family " + missing[0] + " is missing: restore the database from a backup"};
   }
   if (options_.read_only) {
-    return {Code::kReadOnly, "the database was never completely created: open it for writing"};
+    return NeverCreated();
   }
   // All at once: RocksDB rewrites its options file, which names every family, for each call.
   std::vector<rocksdb::ColumnFamilyHandle*> created;

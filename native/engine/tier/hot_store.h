@@ -37,6 +37,9 @@ class HotStore {
   // Whether `directory` holds a hot store (complete or begun).
   static bool Exists(const std::string& directory);
 
+  // Deletes the store's files, after making sure that it is ours. Files of others stay.
+  static Status Destroy(const std::string& directory, rocksdb::Env* env = nullptr);
+
   Status Open(const std::string& directory, const EngineOptions& options, const RocksShared& shared,
               std::shared_ptr<rocksdb::EventListener> listener);
   void Close();
