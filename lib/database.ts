@@ -462,7 +462,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
    */
   createWriteStream(options?: WriteOptions): Writable {
     if (this.#status !== 'open') throw this.#closedError();
-    this.#writes.settings.check(options ?? {}, WRITE_NAMES, 'of createWriteStream');
+    this.#writes.settings.check(options, WRITE_NAMES, 'of createWriteStream');
     return writeStream(this, options);
   }
 
@@ -562,7 +562,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     options: WriteOptions | undefined,
     where: string,
   ): Promise<void> {
-    const flags = this.#writes.settings.check(options ?? {}, WRITE_NAMES, where);
+    const flags = this.#writes.settings.check(options, WRITE_NAMES, where);
     this.#writes.packAll(new Packer(64), operations); // bad operations are refused before anything is read
     await retrying(this.#source(), flags, DEFAULT_RETRIES, options?.signal, (transaction) =>
       applyConditional(transaction, this.#keys, this.#values, operations),

@@ -1,6 +1,6 @@
 import { invalid, ThermoclineError } from './error.ts';
 import { SUBMIT_FSYNC } from './native.ts';
-import { checkNames, checkObject } from './options.ts';
+import { checkObject } from './options.ts';
 
 /**
  * What an acknowledged write has survived: `'wal'` a crash of the process, `'fsync'` a loss of power. `'none'` is a
@@ -31,10 +31,10 @@ export class WriteSettings {
   }
 
   /** @returns the flags of a write with these options. */
-  check(options: WriteOptions, names: ReadonlySet<string>, where: string): number {
-    if (typeof options !== 'object' || options === null) throw invalid(`the options ${where} must be an object`);
-    checkNames(options, names, where);
-    const { signal, durability } = options;
+  check(options: WriteOptions | undefined, names: ReadonlySet<string>, where: string): number {
+    const given = checkObject(options, names, where) as WriteOptions | undefined;
+    if (given === undefined) return this.flags;
+    const { signal, durability } = given;
     if (signal !== undefined) {
       if (!(signal instanceof AbortSignal)) throw invalid('signal must be an AbortSignal');
       if (signal.aborted) throw aborted(signal);

@@ -122,7 +122,7 @@ export class Writes<K, V> {
   }
 
   batch(operations: readonly BatchOperation<K, V>[], options: WriteOptions | undefined): Promise<void> {
-    const flags = this.#settings.check(options ?? {}, WRITE_NAMES, 'of batch');
+    const flags = this.#settings.check(options, WRITE_NAMES, 'of batch');
     const sent = this.#packing((packed) => {
       this.packAll(packed, operations);
       return this.submit(packed, flags | SUBMIT_ATOMIC);
@@ -132,7 +132,7 @@ export class Writes<K, V> {
 
   /** Like batch, with a promise for each of the two stages. */
   commit(operations: readonly BatchOperation<K, V>[], options: { signal?: AbortSignal } | undefined): CommitHandle {
-    this.#settings.check(options ?? {}, COMMIT_NAMES, 'of commit');
+    this.#settings.check(options, COMMIT_NAMES, 'of commit');
     this.#settings.check({ durability: 'fsync' }, WRITE_NAMES, 'of commit');
     return this.#packing((packed) => {
       this.packAll(packed, operations);
@@ -159,7 +159,7 @@ export class Writes<K, V> {
   }
 
   async putMany(entries: Iterable<[K, V]> | AsyncIterable<[K, V]>, options: WriteOptions | undefined): Promise<number> {
-    const flags = this.#settings.check(options ?? {}, WRITE_NAMES, 'of putMany');
+    const flags = this.#settings.check(options, WRITE_NAMES, 'of putMany');
     const signal = options?.signal;
     const packed = new Packer(2 * PACK_BYTES);
     const packBytes = Math.min(PACK_BYTES, this.#softBytes / PUT_MANY_AHEAD);

@@ -114,7 +114,7 @@ Status Engine::OpenParts() {
   if (!status.ok()) return status;
   shared_ = MakeRocksShared(options_);
   shared_.expiry_filter = std::make_shared<ExpiryFilterFactory>(
-      [this] { return view_clocks_->OldestOr(clock_.NowMs()); });
+      [this] { return view_clocks_->OldestOr([this] { return clock_.NowMs(); }); });
   cache_ = std::make_unique<HotCache>(options_.memory.hot_cache);
   status = store_.Open((root / kHotDirectory).string(), options_, shared_,
                        std::make_shared<RocksListener>(metrics_.get()));

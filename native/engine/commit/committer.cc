@@ -165,6 +165,7 @@ void Committer::TakeGroup() {
 
 void Committer::CommitGroup() {
   const uint64_t began = NowNanos();
+  const uint64_t first_id = next_commit_id_;
   Status status;
   {
     std::lock_guard lock(mutex_);
@@ -184,6 +185,8 @@ void Committer::CommitGroup() {
     status = {Code::kIo, std::string("committing a group failed: ") + error.what()};
     Refuse(status, /*resumable=*/false);
   }
+  // Ids of what was not written are given again, or they would outrun the sequence numbers.
+  if (!status.ok()) next_commit_id_ = first_id;
   Metrics* metrics = deps_.metrics;
   metrics->groups.Add();
   metrics->group_operations.Add(ops_.size());

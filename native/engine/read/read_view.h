@@ -24,8 +24,10 @@ class ReadView {
   template <class Clock>
   ReadView(rocksdb::DB* db, std::shared_ptr<const Shards> shards, Clock&& now,
            std::shared_ptr<ViewClocks> clocks)
-      : db_(db), shards_(std::move(shards)), clocks_(std::move(clocks)), clock_ms_(now()) {
-    clocks_->Add(clock_ms_);
+      : db_(db),
+        shards_(std::move(shards)),
+        clocks_(std::move(clocks)),
+        clock_ms_(clocks_->Open(now)) {
     snapshot_ = db_->GetSnapshot();
   }
   ~ReadView() { Release(); }

@@ -14,18 +14,25 @@ namespace thermocline {
 
 class ViewClocks {
  public:
-  void Add(uint64_t clock_ms) {
+  // Both ask the clock under the lock. Otherwise a compaction could capture a later time between a
+  // view's look at the clock and its entry here, and drop what the view still shows.
+  template <class Now>
+  uint64_t Open(Now&& now) {
     std::lock_guard lock(mutex_);
+    const uint64_t clock_ms = now();
     open_.insert(clock_ms);
+    return clock_ms;
   }
   void Remove(uint64_t clock_ms) {
     std::lock_guard lock(mutex_);
     open_.erase(open_.find(clock_ms));
   }
-  // The oldest open view's clock, or `now_ms` if that is older.
-  uint64_t OldestOr(uint64_t now_ms) {
+  // The oldest open view's clock, or now if that is older.
+  template <class Now>
+  uint64_t OldestOr(Now&& now) {
     std::lock_guard lock(mutex_);
-    return open_.empty() ? now_ms : std::min(now_ms, *open_.begin());
+    const uint64_t clock_ms = now();
+    return open_.empty() ? clock_ms : std::min(clock_ms, *open_.begin());
   }
 
  private:
