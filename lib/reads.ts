@@ -62,11 +62,13 @@ export class Reads<K, V> {
   }
 
   getMany(keys: readonly K[], snapshot: NativeSnapshot | undefined): Promise<(V | undefined)[]> {
+    checkKeys(keys);
     if (keys.length > MAX_KEYS) return this.#inParts(keys, (part) => this.getMany(part, snapshot));
     return this.#read(keys, READ_ASK_CACHE, snapshot, (results, count) => this.#decode(results, count));
   }
 
   hasMany(keys: readonly K[], snapshot: NativeSnapshot | undefined): Promise<boolean[]> {
+    checkKeys(keys);
     if (keys.length > MAX_KEYS) return this.#inParts(keys, (part) => this.hasMany(part, snapshot));
     return this.#read(keys, READ_ASK_CACHE | READ_PRESENCE_ONLY, snapshot, ([index], count) => {
       const pairs = pairsOf(index as Buffer, count);
@@ -150,7 +152,6 @@ export class Reads<K, V> {
     snapshot: NativeSnapshot | undefined,
     decode: (results: NativeResults, count: number) => R,
   ): Promise<R> {
-    if (!Array.isArray(keys)) throw invalid('the keys must be an array');
     const packed = this.#many;
     packed.reset();
     for (let i = 0; i < keys.length; i++) packed.key(this.#keys.encode(keys[i]));
@@ -193,6 +194,10 @@ export class Reads<K, V> {
     const offset = location & 0xffff;
     return this.#values.decode(arenas[location >>> 16] as Block, offset, offset + length);
   }
+}
+
+function checkKeys(keys: unknown): void {
+  if (!Array.isArray(keys)) throw invalid('the keys must be an array');
 }
 
 function arenasOf(results: NativeResults, count: number): Block[] {
