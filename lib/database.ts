@@ -497,7 +497,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
       this.#status = 'closing';
       this.#writes.flush();
       this.#reads.flush();
-      this.#closed = call<undefined>((ticket) => this.#native.close(ticket)).then(() => {
+      this.#closed = call<undefined>((ticket) => this.#native.close(ticket)).finally(() => {
         this.#status = 'closed';
         // On its own: a listener that throws is not a failure of close().
         process.nextTick(() => this.emit('closed'));

@@ -7,7 +7,7 @@ interface Waiter {
   reject(error: Error): void;
 }
 
-function toError(code: number, message: string): ThermoclineError {
+export function toError(code: number, message: string): ThermoclineError {
   return new ThermoclineError((native.codes[code] ?? 'ERR_IO') as ErrorCode, message);
 }
 

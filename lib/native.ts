@@ -20,7 +20,10 @@ export interface NativeOptions {
 }
 
 /** Index of uint32 pairs (arena << 16 | offset, length), then the arenas. A length of 2^32 - 1 means absent. */
-export type NativeResults = Buffer[];
+export type NativeResults = Buffer[] & {
+  /** If some keys failed; their length is 2^32 - 2. */
+  failure?: [code: number, message: string];
+};
 
 /** Block, records, offset of the keys, offset of the index of uint32 pairs (key length, value length), flags. */
 export type NativeChunk = [block: Buffer, count: number, keysOffset: number, indexOffset: number, flags: number];

@@ -1,6 +1,6 @@
 import { Block } from './block.ts';
 import { renewSlab, request, STANDALONE_BYTES, slab, slabIsAttached } from './boundary.ts';
-import { issueTicket, takeError, withdrawTicket } from './dispatcher.ts';
+import { issueTicket, takeError, toError, withdrawTicket } from './dispatcher.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid } from './error.ts';
 import {
@@ -16,6 +16,7 @@ import {
 import { Packer, writeKey } from './packer.ts';
 
 const ABSENT = 0xffffffff;
+const FAILED = 0xfffffffe;
 const PACK_BYTES = 64 * 1024;
 /** Of one call to the engine, whose results name one of at most 65,536 arenas; every arena holds a value. */
 const MAX_KEYS = 65_536;
@@ -97,7 +98,8 @@ export class Reads<K, V> {
       for (let i = 0; i < waiters.length; i++) {
         const waiter = waiters[i] as Waiter<V>;
         try {
-          waiter.resolve(this.#valueAt(arenas, pairs, i));
+          if (pairs[2 * i + 1] === FAILED) waiter.reject(toError(...(results.failure as [number, string])));
+          else waiter.resolve(this.#valueAt(arenas, pairs, i));
         } catch (error) {
           waiter.reject(error as Error);
         }

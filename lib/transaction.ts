@@ -225,7 +225,7 @@ export async function retrying<K, V, R>(
     if (signal?.aborted) throw aborted(signal);
     const transaction = await beginTransaction(source);
     try {
-      const result = await until(signal, step(transaction));
+      const result = await until(signal, Promise.resolve(step(transaction)));
       if (signal?.aborted) throw aborted(signal);
       await until(signal, transaction.commit(flags));
       return result;

@@ -46,7 +46,7 @@ KeyRange RangeOf(const Napi::Value& start, const Napi::Value& end) {
 void CountRead(Metrics& metrics, const ReadBatch& batch, bool single_gets) {
   uint64_t bytes = batch.key_bytes;
   for (const ResultRef& result : batch.results) {
-    if (result.length != ResultRef::kAbsent) bytes += result.length;
+    if (result.length < ResultRef::kFailed) bytes += result.length;
   }
   OperationCounters& counters = single_gets ? metrics.get : metrics.get_many;
   counters.operations.Add(single_gets ? batch.count : 1);
@@ -325,6 +325,10 @@ Napi::Value DatabaseWrap::GetMany(const Napi::CallbackInfo& info) {
     using Completion::Completion;
     std::shared_ptr<ReadBatch> batch;
     napi_value ToJs(napi_env env) override { return ResultsToJs(env, batch.get()); }
+    // The gets of one turn share a batch, but not each other's failures: those are in the results.
+    void Judge(bool single_gets) {
+      if (!single_gets) status = batch->status;
+    }
   };
   const Napi::Env env = info.Env();
   Environment* environment = state_->environment;
@@ -354,7 +358,7 @@ Napi::Value DatabaseWrap::GetMany(const Napi::CallbackInfo& info) {
       batch.get();  // `read` owns the batch, so done() may not own `read`'s owner
   const bool single_gets = flags == 0;  // the misses of one turn, each a get of its own
   batch->done = [read, queue = environment->queue(), session, raw, single_gets] {
-    read->status = raw->status;
+    read->Judge(single_gets);
     CountRead(session->engine().metrics(), *raw, single_gets);
     raw->view.reset();  // before the operation ends: the store may close right after
     auto finished = std::move(raw->done);  // breaks the cycle batch -> done -> read -> batch

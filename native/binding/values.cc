@@ -97,6 +97,18 @@ napi_value ResultsToJs(napi_env env, ReadBatch* batch) {
   auto& arenas = batch->arenas.arenas();
   napi_value array;
   napi_create_array_with_length(env, arenas.size() + 1, &array);
+  if (!batch->status.ok()) {
+    const std::string_view message = batch->status.message();
+    napi_value failure;
+    napi_value text;
+    napi_value code;
+    napi_create_array_with_length(env, 2, &failure);
+    napi_create_int32(env, static_cast<int32_t>(batch->status.code()), &code);
+    napi_create_string_utf8(env, message.data(), message.size(), &text);
+    napi_set_element(env, failure, 0, code);
+    napi_set_element(env, failure, 1, text);
+    napi_set_named_property(env, array, "failure", failure);
+  }
   napi_set_element(env, array, 0,
                    CopyToBuffer(env, reinterpret_cast<const char*>(batch->results.data()),
                                 batch->results.size() * sizeof(ResultRef)));

@@ -26,7 +26,8 @@ std::optional<std::string> OptionalBytes(const Napi::Value& value);
 // Reads the option object that lib/options.ts has checked.
 Status ReadOptions(const Napi::Object& object, EngineOptions* options);
 
-// [index as Buffer of uint32 pairs, arena Buffer, arena Buffer, ...]
+// [index as Buffer of uint32 pairs, arena Buffer, arena Buffer, ...]; with a property `failure`,
+// [code, message], if some of the keys failed
 napi_value ResultsToJs(napi_env env, ReadBatch* batch);
 // [block Buffer, records, keys offset, index offset, flags]: flags 1 = last, 2 = ASCII keys
 napi_value ChunkToJs(napi_env env, const Chunk& chunk);

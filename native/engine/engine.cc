@@ -51,7 +51,8 @@ Status CheckLocation(const std::string& location, const EngineOptions& options) 
     return FromErrno(error.value(), "opening " + location);
   }
   const std::string hot = (fs::path(location) / kHotDirectory).string();
-  const bool exists = fs::is_directory(type) && HotStore::Exists(hot);
+  const bool exists = fs::is_directory(type) && HotStore::Exists(hot, &error);
+  if (fs::is_directory(type) && error) return FromErrno(error.value(), "opening " + hot);
   if (exists) {
     if (!options.error_if_exists) return {};
     return {Code::kInvalidArgument,
@@ -199,7 +200,9 @@ Status Engine::Destroy(const std::string& location) {
   if (!fs::exists(location, error)) return {};
   const fs::path root(location);
   const fs::path hot = root / kHotDirectory;
-  if (!HotStore::Exists(hot.string())) {
+  const bool exists = HotStore::Exists(hot.string(), &error);
+  if (error) return FromErrno(error.value(), "opening " + hot.string());
+  if (!exists) {
     return {Code::kInvalidArgument,
             location + " holds no Thermocline database: nothing was deleted"};
   }

@@ -8,6 +8,8 @@ namespace {
 
 Code MapCode(const rocksdb::Status& s) {
   if (s.IsNoSpace()) return Code::kNoSpace;
+  // A file that the database names and does not find is damage, not a passing failure.
+  if (s.IsPathNotFound()) return Code::kCorruption;
   switch (s.code()) {
     case rocksdb::Status::kOk:
       return Code::kOk;
@@ -35,7 +37,9 @@ Status Status::From(const rocksdb::Status& status, std::string_view doing) {
   std::string message(doing);
   message += " failed: ";
   message += status.ToString();
-  return {MapCode(status), std::move(message)};
+  const Code code = MapCode(status);
+  if (code == Code::kCorruption) message += ": restore the database from a backup";
+  return {code, std::move(message)};
 }
 
 std::string_view CodeName(Code code) {

@@ -20,6 +20,7 @@ Status FileLock::Acquire(const std::string& path, bool shared) {
   if (fd_ < 0) {
     const int error = errno;
     std::string message = "cannot open the lock file " + path + ": " + std::strerror(error);
+    if (error == EROFS) return {Code::kReadOnly, message + ": open it with readOnly"};
     if (error == ENOSPC) return {Code::kNoSpace, std::move(message)};
     return {Code::kIo, std::move(message)};
   }

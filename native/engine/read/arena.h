@@ -66,6 +66,7 @@ class Arena {
 // Where one result lies. JavaScript reads these as pairs of uint32.
 struct ResultRef {
   static constexpr uint32_t kAbsent = 0xffffffffu;  // as a length
+  static constexpr uint32_t kFailed = 0xfffffffeu;  // as a length: the read's status says why
   uint32_t location = 0;                            // arena index << 16 | offset
   uint32_t length = kAbsent;
 };

@@ -152,8 +152,11 @@ void PointReader::Work(ReadBatch* batch) {
       try {
         ReadChunk(batch, batch->chunks[next].first, batch->chunks[next].second, &writer);
       } catch (const std::exception& error) {
-        std::lock_guard lock(batch->status_mutex);
-        batch->status = {Code::kIo, std::string("a read failed: ") + error.what()};
+        const auto [begin, end] = batch->chunks[next];
+        for (uint32_t i = begin; i < end; i++) {
+          Fail(batch, batch->missing[i].index,
+               {Code::kIo, std::string("a read failed: ") + error.what()});
+        }
       }
       finished++;
     }
@@ -164,6 +167,12 @@ void PointReader::Work(ReadBatch* batch) {
     deps_.metrics->get_many_nanos.Record(NowNanos() - batch->began_nanos);
     batch->done();
   }
+}
+
+void PointReader::Fail(ReadBatch* batch, uint32_t index, const Status& status) {
+  batch->results[index] = ResultRef{0, ResultRef::kFailed};
+  std::lock_guard lock(batch->status_mutex);
+  if (batch->status.ok()) batch->status = status;
 }
 
 void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, ArenaWriter* writer) {
@@ -192,8 +201,7 @@ void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, Aren
       Envelope envelope;
       const rocksdb::PinnableSlice& stored = scratch.values[i];
       if (!DecodeEnvelope({stored.data(), stored.size()}, &envelope)) {
-        std::lock_guard lock(batch->status_mutex);
-        batch->status = CorruptEnvelope(key.bytes);
+        Fail(batch, key.index, CorruptEnvelope(key.bytes));
       } else {
         const uint64_t now =
             envelope.expiry_ms == 0 ? 0 : (view ? view->clock_ms() : deps_.clock->NowMs());
@@ -210,8 +218,7 @@ void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, Aren
     } else if (s.IsNotFound()) {
       if (view == nullptr) deps_.cache->FillAbsent(key.bytes, key.hash, scratch.tickets[i]);
     } else {
-      std::lock_guard lock(batch->status_mutex);
-      batch->status = Status::From(s, "reading keys");
+      Fail(batch, key.index, Status::From(s, "reading keys"));
     }
     scratch.values[i].Reset();
   }

@@ -42,7 +42,8 @@ struct ReadBatch {
   bool presence_only = false;            // results say whether a key exists; no value is copied
   std::function<void()> done;            // only if Start returned false; must not block or throw
 
-  // Output: one reference per key, in order.
+  // Output: one reference per key, in order. `status` is the first failure; the results of the keys
+  // that did not fail are good nevertheless.
   std::vector<ResultRef> results;
   size_t key_bytes = 0;
   ResultArenas arenas;
@@ -110,6 +111,7 @@ class PointReader {
   bool AskCache(ReadBatch* batch);
   void Plan(ReadBatch* batch);
   void Work(ReadBatch* batch);
+  static void Fail(ReadBatch* batch, uint32_t index, const Status& status);
   void ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, ArenaWriter* writer);
 
   const Dependencies deps_;

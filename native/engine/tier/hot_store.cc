@@ -108,9 +108,10 @@ Status HotStore::Destroy(const std::string& directory, rocksdb::Env* env) {
       "deleting the hot store");
 }
 
-bool HotStore::Exists(const std::string& directory) {
+bool HotStore::Exists(const std::string& directory, std::error_code* error) {
   std::error_code ignored;
-  return std::filesystem::exists(std::filesystem::path(directory) / "CURRENT", ignored);
+  return std::filesystem::exists(std::filesystem::path(directory) / "CURRENT",
+                                 error == nullptr ? ignored : *error);
 }
 
 Status HotStore::Open(const std::string& directory, const EngineOptions& options,
@@ -144,11 +145,11 @@ Status HotStore::Open(const std::string& directory, const EngineOptions& options
   status = GetMeta(meta_key::kFormat, &payload, &created);
   if (!status.ok()) return status;
   if (!created) {
-    if (!IsEmpty(db_.get(), meta_) || !IsEmpty(db_.get(), db_->DefaultColumnFamily())) {
-      return Foreign(directory, "its meta column family has no format record");
-    }
     if (families.shards > 0) {
       return {Code::kCorruption, directory + " has shards but no format record"};
+    }
+    if (!IsEmpty(db_.get(), meta_) || !IsEmpty(db_.get(), db_->DefaultColumnFamily())) {
+      return Foreign(directory, "its meta column family has no format record");
     }
     if (options_.read_only) return NeverCreated();
     status = CreateMeta();

@@ -17,6 +17,7 @@
 
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "engine/options.h"
@@ -34,8 +35,8 @@ class HotStore {
   HotStore(const HotStore&) = delete;
   HotStore& operator=(const HotStore&) = delete;
 
-  // Whether `directory` holds a hot store (complete or begun).
-  static bool Exists(const std::string& directory);
+  // Whether `directory` holds a hot store (complete or begun). *error says if it could not be seen.
+  static bool Exists(const std::string& directory, std::error_code* error = nullptr);
 
   // Deletes the store's files, after making sure that it is ours. Files of others stay.
   static Status Destroy(const std::string& directory, rocksdb::Env* env = nullptr);
