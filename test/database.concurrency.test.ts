@@ -225,33 +225,4 @@ test('hundreds of iterators at once each walk their own moment', async () => {
   }
 });
 
-test('a flood of writes asks for a pause by needsDrain, and says when it is over', async () => {
-  const db = await space.open();
-  const value = 'x'.repeat(1 << 20);
-  assert.equal(db.needsDrain, false);
-  let drained = 0;
-  db.on('drain', () => drained++);
-  const puts: Promise<void>[] = [];
-  while (!db.needsDrain) puts.push(db.put(keyOf(puts.length), value));
-  assert.ok(puts.length > 16 && puts.length < 64, `${puts.length} MiB`);
-  await new Promise<void>((resolve) => db.once('drain', () => resolve()));
-  assert.equal(db.needsDrain, false);
-  await Promise.all(puts);
-  assert.equal(drained, 1);
-  assert.equal((await db.keys().nextMany(100)).length, puts.length);
-});
-
-test('a drain listener that throws keeps no promise waiting', async () => {
-  const db = await space.open();
-  const uncaught = new Promise<Error>((resolve) => process.once('uncaughtException', resolve));
-  db.once('drain', () => {
-    throw new Error('thrown by a listener');
-  });
-  const puts: Promise<void>[] = [];
-  while (!db.needsDrain) puts.push(db.put(keyOf(puts.length), 'x'.repeat(1 << 20)));
-  await Promise.all(puts);
-  assert.equal((await uncaught).message, 'thrown by a listener');
-  assert.equal(await db.get('nothing'), undefined);
-});
-
 test.run();

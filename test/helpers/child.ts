@@ -14,6 +14,7 @@ export interface ChildOptions {
   /** Arguments of node itself. */
   nodeArguments?: string[];
   uid?: number;
+  cwd?: string;
   env?: Record<string, string>;
 }
 
@@ -34,10 +35,11 @@ export class Child {
   #ended = false;
   #wake: (() => void) | undefined;
 
-  constructor(nodeArguments: string[], { deadline = DEADLINE, uid, env }: ChildOptions = {}) {
+  constructor(nodeArguments: string[], { deadline = DEADLINE, uid, cwd, env }: ChildOptions = {}) {
     this.process = spawn(process.execPath, nodeArguments, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
+      cwd,
       ...(uid === undefined ? {} : { uid, gid: uid }),
     });
     const kill = () => this.process.kill('SIGKILL');
@@ -112,9 +114,10 @@ export function start(program: string, args: string[] = [], options: ChildOption
   return new Child([...(options.nodeArguments ?? []), '--import', loader, file, ...args], options);
 }
 
-/** Starts a piece of JavaScript as an ES module, without TypeScript. */
-export function startScript(script: string, options: ChildOptions = {}): Child {
-  return new Child([...(options.nodeArguments ?? []), '--input-type=module', '--eval', script], options);
+/** Starts a piece of plain JavaScript, as an ES module unless told otherwise. */
+export function startScript(script: string, options: ChildOptions & { type?: 'module' | 'commonjs' } = {}): Child {
+  const { nodeArguments = [], type = 'module' } = options;
+  return new Child([...nodeArguments, `--input-type=${type}`, '--eval', script], options);
 }
 
 /** For scripts: the URL of a file of the checkout. */
