@@ -151,6 +151,8 @@ test('what lies outside of everything read conflicts with nothing', async () => 
     'a range beside the key': [(tx) => tx.get('r/d'), (db) => db.deleteRange({ gt: 'r/d', lt: 'r/z' })],
     'a range that ends at the key': [(tx) => tx.get('r/d'), (db) => db.deleteRange({ gte: 'r/', lt: 'r/d' })],
     'an empty range': [(tx) => walk(tx, { gte: 'r/f', lt: 'r/b' }), (db) => db.put('r/d', '2')],
+    'an empty range within a range': [(tx) => walk(tx, { gte: 'r/d', lt: 'r/d' }), (db) => db.deleteRange({})],
+    'an empty range around a range': [(tx) => walk(tx, {}), (db) => db.deleteRange({ gt: 'r/d', lt: 'r/d' })],
     'a range beside a range': [(tx) => walk(tx, { gte: 'r/d' }), (db) => db.deleteRange({ lt: 'r/d' })],
     'nothing read at all': [async () => {}, (db) => db.deleteRange({})],
     'a walk that was never begun': [async (tx) => void tx.iterator({ prefix: 'r/' }), (db) => db.put('r/d', '2')],

@@ -172,7 +172,7 @@ test('works in every encoding, with binary keys in bytewise order', async () => 
     for (const [i, key] of keys.entries()) if (i % 2 === 1) tx.put(key, { i });
     const found = await collect(tx.iterator());
     assert.deepEqual(found, keys.map((key, i) => [key, { i }])); // biome-ignore format: one line
-    assert.deepEqual(await collect(tx.iterator({ reverse: true })), found.toReversed());
+    assert.deepEqual(await collect(tx.iterator({ reverse: true })), [...found].reverse());
   });
 });
 
@@ -221,7 +221,7 @@ test('a transaction that has ended refuses everything', async () => {
     ['a', '1'],
     ['b', '1'],
   ]);
-  const kept: { tx: Transaction<string, string>; walk: AsyncGenerator<[string, string]> }[] = [];
+  const kept: { tx: Transaction<string, string>; walk: ReturnType<Transaction<string, string>['iterator']> }[] = [];
   const keep = async (tx: Transaction<string, string>) => {
     const walk = tx.iterator();
     kept.push({ tx, walk });
