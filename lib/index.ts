@@ -1,4 +1,5 @@
 export { Batch, type BatchOptions, type Savepoint } from './batch.ts';
+export { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './boundary.ts';
 export type { Condition } from './conditions.ts';
 export {
   type BatchDelete,

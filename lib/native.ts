@@ -63,6 +63,8 @@ export interface NativeCursor {
 }
 
 export interface NativeDatabase {
+  /** False: created with durability 'none'. */
+  readonly hasLog: boolean;
   lookup(keyBytes: number, slabOffset: number, cacheOnly: boolean): number;
   lookupLarge(keyBytes: number, target: Uint8Array): number;
   submit(

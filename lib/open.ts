@@ -4,7 +4,7 @@ import { call } from './dispatcher.ts';
 import { type Codec, type KeyEncoding, keyCodec, type ValueEncoding, valueCodec } from './encoding.ts';
 import { invalid } from './error.ts';
 import { type NativeDatabase, native } from './native.ts';
-import { checkDurability, nativeOptions, type OpenOptions } from './options.ts';
+import { nativeOptions, type OpenOptions } from './options.ts';
 
 type KeyOf<E> = E extends 'buffer' ? Buffer : string;
 // biome-ignore format: a table
@@ -34,7 +34,6 @@ export async function open<KE extends KeyEncoding = 'utf8', VE extends ValueEnco
 ): Promise<Database<KeyOf<KE>, ValueOf<VE>>> {
   const path = checkLocation(location);
   const checked = nativeOptions(options);
-  const durability = checkDurability(options?.durability);
   const keys = keyCodec(options?.keyEncoding);
   const values = valueCodec(options?.valueEncoding);
   const handle = await call<NativeDatabase>((ticket) => native.open(ticket, path, checked));

@@ -47,7 +47,8 @@ export interface OpenOptions {
   shards?: number;
   /**
    * What an acknowledged write has survived: `'wal'`, the default, a crash of the process; `'fsync'` a loss of power.
-   * `'none'` is fixed when a database is created: it has no log, and promises only what was flushed or closed.
+   * `'none'` is fixed when a database is created: it has no log, and promises only what was flushed or closed. Without
+   * this option such a database is opened as it was created.
    */
   durability?: Durability;
   /** How writes are grouped before they are written together. */
@@ -120,7 +121,6 @@ function size(value: unknown, name: string): number | undefined {
 
 /** @internal */
 export function checkDurability(value: unknown): Durability {
-  if (value === undefined) return 'wal';
   if (value === 'none' || value === 'wal' || value === 'fsync') return value;
   throw invalid("durability must be 'none', 'wal' or 'fsync'");
 }
@@ -153,7 +153,7 @@ export function nativeOptions(options: unknown): NativeOptions {
     minGroupBytes: size(group.floor, 'group.floor'),
     maxGroupBytes: size(group.ceiling, 'group.ceiling'),
     commitWindowNanos: window === undefined ? undefined : Math.round(window * 1e6),
-    withoutLog: checkDurability(given.durability) === 'none',
+    withoutLog: given.durability === undefined ? undefined : checkDurability(given.durability) === 'none',
   };
   return checked as NativeOptions;
 }

@@ -111,6 +111,7 @@ napi_value DatabaseWrap::New(napi_env env, std::shared_ptr<Session> session) {
       [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<State>*>(data); },
       nullptr, nullptr);
   object.Set("lookup", Napi::Value(env, lookup));
+  object.Set("hasLog", Napi::Boolean::New(env, !state.engine->options().without_log));
   return object;
 }
 

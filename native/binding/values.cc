@@ -89,6 +89,7 @@ Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   ReadNumber(object, "maxGroupBytes", &options->max_group_bytes);
   ReadNumber(object, "commitWindowNanos", &options->commit_window_nanos);
   ReadBoolean(object, "withoutLog", &options->without_log);
+  options->log_given = object.Get("withoutLog").IsBoolean();
   return {};
 }
 

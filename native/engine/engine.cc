@@ -117,8 +117,14 @@ Status Engine::OpenParts() {
   shared_.expiry_filter = std::make_shared<ExpiryFilterFactory>(
       [this] { return view_clocks_->OldestOr([this] { return clock_.NowMs(); }); });
   cache_ = std::make_unique<HotCache>(options_.memory.hot_cache);
-  status = store_.Open((root / kHotDirectory).string(), options_, shared_,
-                       std::make_shared<RocksListener>(metrics_.get()));
+  const std::string hot = (root / kHotDirectory).string();
+  const auto listener = std::make_shared<RocksListener>(metrics_.get());
+  status = store_.Open(hot, options_, shared_, listener);
+  if (store_.created_otherwise() && !options_.log_given) {
+    options_.without_log = !options_.without_log;
+    store_.Close();
+    status = store_.Open(hot, options_, shared_, listener);
+  }
   if (!status.ok()) return status;
 
   std::string payload;

@@ -119,7 +119,7 @@ class Engine {
   void KeepClock();
 
   const std::string location_;
-  const EngineOptions options_;
+  EngineOptions options_;  // constant once open
   FileLock lock_;
   EngineClock clock_;
   const std::shared_ptr<ViewClocks> view_clocks_ = std::make_shared<ViewClocks>();

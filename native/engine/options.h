@@ -50,8 +50,10 @@ struct EngineOptions {
   MemoryBudget memory;
   ThreadOptions threads;
 
-  // No write-ahead log at all, for good: fixed when the database is created, ignored afterwards.
+  // No write-ahead log at all: fixed when the database is created. If log_given, opening one that
+  // was created otherwise is refused; else it is opened as it was created.
   bool without_log = false;
+  bool log_given = false;
 
   // Write path. Bytes are counted as packed by the caller.
   size_t min_group_bytes = 64 * kKiB;  // the target size of a WriteBatch adapts between these two;

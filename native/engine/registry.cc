@@ -68,7 +68,8 @@ Status Registry::Acquire(const std::string& location, const EngineOptions& optio
     status = {Code::kLocked,
               "the database is open read-only in this program: close it there first"};
   }
-  if (status.ok() && entry.engine->options().without_log != options.without_log) {
+  if (status.ok() && options.log_given &&
+      entry.engine->options().without_log != options.without_log) {
     status = LogMismatch(entry.engine->options().without_log);
   }
   if (status.ok()) {

@@ -67,8 +67,6 @@ rocksdb::DBOptions HotDbOptions(const EngineOptions& options, const RocksShared&
   db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
-  // Opening must not read every file's properties: a large database opens as fast as a small one.
-  db.skip_stats_update_on_db_open = true;
   return db;
 }
 

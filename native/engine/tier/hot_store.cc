@@ -215,7 +215,10 @@ Status HotStore::LoadMeta() {
   if (status.ok()) status = GetMeta(meta_key::kLog, &payload, &found);
   if (status.ok()) {
     const bool without_log = found && payload == std::string(1, '\0');
-    if (without_log != options_.without_log) status = LogMismatch(without_log);
+    if (without_log != options_.without_log) {
+      created_otherwise_ = true;
+      status = LogMismatch(without_log);
+    }
   }
   if (status.ok()) status = GetMeta(meta_key::kHotTier, &payload, &found);
   if (status.ok()) {

@@ -47,6 +47,9 @@ class HotStore {
 
   rocksdb::DB* db() const { return db_.get(); }
   const std::shared_ptr<const Shards>& shards() const { return shards_; }
+  // After Open has failed: whether only because the store was created with a log and opened
+  // without, or the other way round.
+  bool created_otherwise() const { return created_otherwise_; }
   const TierIdentity& identity() const { return identity_; }
   // False: the database was created without a write-ahead log.
   bool has_log() const { return !options_.without_log; }
@@ -74,6 +77,7 @@ class HotStore {
   ShardTable table_;
   CreationState state_ = CreationState::kCreating;
   TierIdentity identity_;
+  bool created_otherwise_ = false;
   std::shared_ptr<const Shards> shards_;
 };
 
