@@ -37,6 +37,7 @@ export async function open<KE extends KeyEncoding = 'utf8', VE extends ValueEnco
   const keys = keyCodec(options?.keyEncoding);
   const values = valueCodec(options?.valueEncoding);
   const handle = await call<NativeDatabase>((ticket) => native.open(ticket, path, checked));
+  const durability = options?.durability ?? (handle.hasLog ? 'wal' : 'none');
   return new Database(
     path,
     handle,
