@@ -50,6 +50,22 @@ for (const setting of SETTINGS) {
   });
 }
 
+test('getMany and hasMany of 140,000 keys answer in the order of the keys, on a snapshot too', async () => {
+  const db = await space.open({ memory: { hotCache: '1MB' } });
+  await db.putMany(all.map((i) => [keyOf(i), `value ${i}`]));
+  const snapshot = await db.snapshot();
+  const asked = Array.from({ length: 14 * COUNT }, (_, i) => (i * 7919) % (2 * COUNT));
+  const keys = asked.map(keyOf);
+  const expected = asked.map((i) => (i < COUNT ? `value ${i}` : undefined));
+  for (const [i, value] of (await db.getMany(keys)).entries()) assert.equal(value, expected[i]);
+  await db.deleteRange({});
+  for (const [i, value] of (await snapshot.getMany(keys)).entries()) assert.equal(value, expected[i]);
+  const present = await db.hasMany(keys, { snapshot });
+  for (const [i, there] of present.entries()) assert.equal(there, expected[i] !== undefined);
+  assert.equal(present.length, keys.length);
+  await snapshot.close();
+});
+
 test('10,000 puts, deletes and gets at once leave what the order of the calls says', async () => {
   const db = await space.open({ shards: 8, memory: { hotCache: '100KB' } });
   await seeded(async (random) => {

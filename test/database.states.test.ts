@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { suite } from 'uvu';
-import { Database, type Snapshot } from '../lib/index.ts';
+import { type CommitHandle, Database, type Snapshot } from '../lib/index.ts';
 import { rejects, throws } from './helpers/expect.ts';
 import { type TextDatabase, Workspace } from './helpers/workspace.ts';
 
@@ -68,6 +68,31 @@ const promises: Method[] = [
   { name: 'putMany', call: (db) => db.putMany([['a', 'A'], ['d', '4']]), value: 2, leaves: [['a', 'A'], ['b', '2'], ['c', '3'], ['d', '4']] }, // biome-ignore format: one line each
   { name: 'putMany of nothing', call: (db) => db.putMany([]), value: 0 },
   { name: 'deleteRange', call: (db) => db.deleteRange({ gt: 'a' }), leaves: [['a', '1']] },
+  {
+    name: 'putIf that holds',
+    call: (db) => db.putIf('d', '4', { absent: true }),
+    value: true,
+    leaves: [...RECORDS, ['d', '4']],
+  },
+  { name: 'putIf that does not hold', call: (db) => db.putIf('a', '4', { absent: true }), value: false },
+  {
+    name: 'deleteIf that holds',
+    call: (db) => db.deleteIf('c', { equals: '3' }),
+    value: true,
+    leaves: RECORDS.slice(0, 2),
+  },
+  { name: 'deleteIf that does not hold', call: (db) => db.deleteIf('c', { equals: '4' }), value: false },
+  {
+    name: 'transaction',
+    call: (db) =>
+      db.transaction(async (tx) => {
+        tx.put('d', `after ${await tx.get('c')}`);
+        return 'its result';
+      }),
+    value: 'its result',
+    leaves: [...RECORDS, ['d', 'after 3']],
+  },
+  { name: 'resume of what has not stopped', call: (db) => db.resume() },
   { name: 'flush', call: (db) => db.flush() },
   { name: 'compact', call: (db) => db.compact() },
   { name: 'compact of a range', call: (db) => db.compact({ gte: 'a', lt: 'c' }) },
@@ -103,9 +128,18 @@ const sync: Method[] = [
   { name: 'stats', call: (db) => db.stats().shards, value: 2 },
   { name: 'iterator', call: (db) => db.iterator(), value: RECORDS },
   { name: 'iterator of a range', call: (db) => db.iterator({ gt: 'a', limit: 1 }), value: [['b', '2']] },
+  { name: 'createReadStream', call: (db) => db.createReadStream({ lt: 'c' }), value: RECORDS.slice(0, 2) },
+  { name: 'createWriteStream', call: (db) => db.createWriteStream().writable, value: true },
+  { name: 'beginBatch', call: (db) => db.beginBatch().put('d', '4').length, value: 1 },
+  { name: 'commit', call: (db) => settled(db.commit([{ type: 'del', key: 'x' }])), value: [undefined, undefined] },
   { name: 'keys', call: (db) => db.keys(), value: ['a', 'b', 'c'] },
   { name: 'values', call: (db) => db.values(), value: ['1', '2', '3'] },
 ];
+
+async function* settled({ applied, durable }: CommitHandle): AsyncGenerator<void> {
+  yield await applied;
+  yield await durable;
+}
 
 /** The value, or all that an iterator yields. */
 async function settle(value: unknown): Promise<unknown> {

@@ -154,9 +154,10 @@ withRocks('damage in the records about the database itself is reported, not repa
   }
 });
 
-/** Opens as a user who is not root, whom permissions bind. */
-async function opensAs(location: string, options: object): Promise<string | undefined> {
-  const child = start('holder.ts', [location, JSON.stringify(options)], root ? { uid: 65_534 } : {});
+/** Opens or destroys as a user who is not root, whom permissions bind. */
+async function opensAs(location: string, options: object | 'destroy'): Promise<string | undefined> {
+  const how = options === 'destroy' ? options : JSON.stringify(options);
+  const child = start('holder.ts', [location, how], root ? { uid: 65_534 } : {});
   const line = await child.line();
   child.process.stdin?.end();
   const { stderr } = await child.end;
@@ -170,8 +171,11 @@ test('a folder that may not be read or written is refused with ERR_IO, for writi
   await db.close();
   chmodSync(space.root, 0o755);
   chmodSync(location, 0);
-  assert.equal(await opensAs(location, {}), 'ERR_IO');
-  assert.equal(await opensAs(location, { readOnly: true }), 'ERR_IO');
+  for (const below of [location, path.join(location, 'db')]) {
+    assert.equal(await opensAs(below, {}), 'ERR_IO');
+    assert.equal(await opensAs(below, { readOnly: true }), 'ERR_IO');
+    assert.equal(await opensAs(below, 'destroy'), 'ERR_IO');
+  }
   chmodSync(location, 0o755);
   chmodSync(path.join(location, 'hot'), 0);
   assert.equal(await opensAs(location, {}), 'ERR_IO');

@@ -125,12 +125,32 @@ test('a snapshot goes on showing what had not expired at its moment', async () =
     if ((await snapshot.get('k')) === undefined) continue;
     while ((await db.get('k')) !== undefined) await sleep(5);
     assert.equal(await snapshot.get('k'), 'v');
+    await db.flush();
+    await db.compact();
+    assert.equal(await snapshot.get('k'), 'v', 'compaction took what the snapshot shows');
     assert.deepEqual(await snapshot.getMany(['k']), ['v']);
     assert.deepEqual(await snapshot.iterator().nextMany(2), [['k', 'v']]);
     await isGone(db, 'k');
     await snapshot.close();
     return;
   }
+});
+
+test('compaction gives the space of expired records back, and uncovers nothing that they replaced', async () => {
+  const db = await space.open({ shards: 2 });
+  const keys = Array.from({ length: 1000 }, (_, i) => `k${i}`);
+  await db.putMany(keys.map((key) => [key, `before ${'x'.repeat(500)}`]));
+  await db.flush();
+  await inThePast(10_000, () => Promise.all(keys.map((key) => db.put(key, 'y'.repeat(1000), { ttl: 1 }))));
+  await db.put('alive', 'z', { ttl: HOUR });
+  await db.flush();
+  assert.ok(db.stats().disk.tableBytes > 100_000, 'it is in tables');
+  await db.compact();
+  assert.ok(db.stats().disk.tableBytes < 20_000, `${db.stats().disk.tableBytes} bytes are left`);
+  assert.deepEqual(await db.keys().nextMany(10), ['alive']);
+  assert.deepEqual(await db.getMany(keys), keys.map(() => undefined)); // biome-ignore format: one line
+  await db.close();
+  assert.deepEqual(await (await space.open({}, db.location)).keys().nextMany(10), ['alive']);
 });
 
 test('expired records do not count for a limit, and a walk skips them', async () => {
