@@ -17,7 +17,7 @@ import {
 } from './native.ts';
 import { checkObject } from './options.ts';
 import { Packer } from './packer.ts';
-import { boundsOf, type KeyRange, RANGE_NAMES, rangeArgument } from './range.ts';
+import { boundsOf, checkLimit, type KeyRange, RANGE_NAMES, rangeArgument } from './range.ts';
 import { Reads } from './reads.ts';
 import { Snapshot } from './snapshot.ts';
 import type { Stats } from './stats.ts';
@@ -515,12 +515,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     checkObject(options, ITERATOR_NAMES, 'of an iterator');
     const { reverse = false, limit = -1, fillCache } = options ?? {};
     if (typeof reverse !== 'boolean') throw invalid('reverse must be true or false');
-    if (
-      typeof limit !== 'number' ||
-      !(limit === -1 || limit === Number.POSITIVE_INFINITY || (limit >= 0 && Number.isInteger(limit)))
-    ) {
-      throw invalid('limit must be a whole number, or -1 for no limit');
-    }
+    checkLimit(limit);
     if (fillCache !== undefined && typeof fillCache !== 'boolean') throw invalid('fillCache must be true or false');
     const { start, end } = boundsOf(this.#keys, options ?? {});
     const bounded = start !== undefined || end !== undefined || limit >= 0;

@@ -78,3 +78,9 @@ export function rangeArgument(range: unknown, where: string): KeyRange<unknown> 
   checkNames(range, RANGE_SET, `of ${where}`);
   return range;
 }
+
+/** @internal */
+export function checkLimit(limit: unknown): void {
+  const whole = typeof limit === 'number' && Number.isInteger(limit) && limit >= -1;
+  if (!whole && limit !== Number.POSITIVE_INFINITY) throw invalid('limit must be a whole number, or -1 for no limit');
+}

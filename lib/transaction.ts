@@ -6,7 +6,7 @@ import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import { type NativeDatabase, type NativeTransaction, SUBMIT_ATOMIC } from './native.ts';
 import { Packer, toBytes } from './packer.ts';
-import { boundsOf, keyBytes } from './range.ts';
+import { boundsOf, checkLimit, keyBytes } from './range.ts';
 import { Snapshot } from './snapshot.ts';
 import type { Writes } from './writes.ts';
 
@@ -100,8 +100,10 @@ export class Transaction<K, V> {
   async *iterator(range: Omit<IteratorOptions<K, V>, 'snapshot'> = {}): AsyncGenerator<[K, V], void, undefined> {
     this.#check();
     const { limit = -1, reverse = false } = range;
+    checkLimit(limit);
     const { start, end } = boundsOf(this.#source.keys, range);
-    this.#ranges.push(start, end);
+    // An empty range reads nothing, so it conflicts with nothing.
+    if (start === undefined || end === undefined || start.compare(end) < 0) this.#ranges.push(start, end);
     const own = [...this.#written.values()]
       .filter(
         ({ key }) => (start === undefined || key.compare(start) >= 0) && (end === undefined || key.compare(end) < 0),

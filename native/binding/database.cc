@@ -178,7 +178,8 @@ napi_value DatabaseWrap::Lookup(napi_env env, napi_callback_info info) {
     const uint64_t began = sampled ? NowNanos() : 0;
     result = LookupInto(state, {request.first, key_size}, slab.first + offset, slab.second - offset,
                         cache_only);
-    if (result != kMiss) {
+    // "Needs room" is followed by another look, which counts.
+    if (result >= kAbsent) {
       metrics.get.Add(1, key_size + (result > 0 ? static_cast<uint64_t>(result) : 0));
       if (sampled) metrics.get_nanos.Record(NowNanos() - began, kLatencySample);
     }
@@ -200,6 +201,9 @@ Napi::Value DatabaseWrap::LookupLarge(const Napi::CallbackInfo& info) {
   const double result =
       LookupInto(state_.get(), {request.first, std::min(key_size, request.second)},
                  const_cast<char*>(target.data), target.size, /*cache_only=*/false);
+  if (result >= kAbsent) {
+    state_->engine->metrics().get.Add(1, key_size + static_cast<uint64_t>(std::max(result, 0.0)));
+  }
   return Napi::Number::New(info.Env(), result);
 }
 

@@ -203,7 +203,9 @@ void Engine::Close() {
 
 Status Engine::Destroy(const std::string& location) {
   std::error_code error;
-  if (!fs::exists(location, error)) return {};
+  const bool there = fs::exists(location, error);
+  if (error) return FromErrno(error.value(), "opening " + location);
+  if (!there) return {};
   const fs::path root(location);
   const fs::path hot = root / kHotDirectory;
   const bool exists = HotStore::Exists(hot.string(), &error);
