@@ -23,7 +23,8 @@ const NOTHING = Promise.resolve(undefined);
 /**
  * An ordered walk over a range, as the database was when it was made.
  *
- * Close it unless it was walked to its end; `for await` closes it by itself. Calls may overlap: they are served in order.
+ * Close it when it is done, at its end too (it can still seek): until then the space of what is overwritten or expires
+ * meanwhile is not given back. `for await` closes it by itself. Calls may overlap: they are served in order.
  *
  * @example
  * ```ts
