@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/metrics/rocks_listener.h"
+#include "engine/platform/boot_id.h"
 #include "engine/record/coding.h"
 #include "engine/tier/expiry_filter.h"
 
@@ -113,6 +114,10 @@ Status Engine::OpenParts() {
   const fs::path root(location_);
   Status status = lock_.Acquire((root / kLockFile).string(), options_.read_only);
   if (!status.ok()) return status;
+  // The note is the boot during which the database was opened; a clean close takes it away.
+  const std::string boot = BootId();
+  const std::string note = lock_.Note();
+  if (!note.empty() && note != boot) options_.after_power_loss = true;
   shared_ = MakeRocksShared(options_);
   shared_.expiry_filter = std::make_shared<ExpiryFilterFactory>(
       [this] { return view_clocks_->OldestOr([this] { return clock_.NowMs(); }); });
@@ -147,6 +152,7 @@ Status Engine::OpenParts() {
   if (options_.read_only) return {};
 
   OpenCommitter();
+  lock_.SetNote(boot);
   return {};
 }
 
@@ -174,7 +180,7 @@ void Engine::OpenCommitter() {
 
 void Engine::KeepClock() {
   std::string clock;
-  PutFixed64(&clock, clock_.HighWaterMs());
+  PutFixed64(&clock, clock_.NowMs());
   // If this fails the store has failed, and the callers of its writes learn it.
   (void)store_.PutMeta({{meta_key::kClock, clock}}, /*sync=*/false);
 }
@@ -190,6 +196,7 @@ void Engine::Close() {
     }
     reader_.reset();
     store_.Close();
+    if (committer_ && close_status_.ok()) lock_.SetNote("");
     // JavaScript objects may keep the engine's shell for long; its memory and its lock go now.
     cache_.reset();
     shared_ = RocksShared();
@@ -259,8 +266,7 @@ std::shared_ptr<Cursor> Engine::NewCursor(std::shared_ptr<const ReadView> view,
 
 Status Engine::Flush() {
   if (options_.read_only) return {Code::kReadOnly, "the database is open read-only"};
-  return Status::From(store_.db()->Flush(rocksdb::FlushOptions(), store_.shards()->handles),
-                      "flushing");
+  return store_.Flush();
 }
 
 Status Engine::Compact(const KeyRange& range) {

@@ -39,7 +39,7 @@ inline constexpr size_t kMaxMemoryBytes = 1024 * kGiB;
 
 struct ThreadOptions {
   int read = 0;        // point reads and cursors; 0: one per processor, at most 8
-  int background = 0;  // flushes and compactions; 0: one per processor, at most 8
+  int background = 0;  // flushes and compactions; 0: one per processor, 2 to 8
 };
 
 struct EngineOptions {
@@ -61,6 +61,10 @@ struct EngineOptions {
   uint64_t commit_window_nanos = 0;    // how long a group may wait for company
   size_t transaction_memory_bytes = 64 * kMiB;  // recent writes kept while transactions are open
   size_t hard_in_flight_bytes = 512 * kMiB;     // above: writes are refused with ERR_BACKPRESSURE
+
+  // Recover the log up to its first damage instead of refusing to open. The engine sets it itself
+  // if the machine was booted since the database was last open and not closed; see HotDbOptions.
+  bool after_power_loss = false;
 
   // Files and clocks of the stores; not owned. Null: the operating system's. Tests inject faults.
   rocksdb::Env* env = nullptr;

@@ -56,7 +56,11 @@ rocksdb::DBOptions HotDbOptions(const EngineOptions& options, const RocksShared&
   db.recycle_log_file_num = 0;
   // Damage inside a log is an error; only a record torn by a crash at a log's end is not, since
   // it was never acknowledged. Point-in-time recovery would drop acknowledged writes in silence.
-  db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  // After a loss of power the part that was never synced may hold anything: there the log ends at
+  // its first damage, which lies behind every write that was acknowledged as durable.
+  db.wal_recovery_mode = options.after_power_loss
+                             ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
+                             : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.max_total_wal_size = std::max<uint64_t>(64 * kMiB, 4 * options.memory.write_buffer);
   db.bytes_per_sync = 1 * kMiB;
   db.wal_bytes_per_sync = 0;  // the WAL is synced by the fsync stage alone

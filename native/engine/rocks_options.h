@@ -1,6 +1,6 @@
 // The RocksDB options of the hot store, in one place.
 //
-// Purpose: every choice DESIGN sections 1, 4 and 5 make about RocksDB's tuning, with its reason.
+// Purpose: every choice about RocksDB's tuning, with its reason.
 // The plain C++ benchmark driver uses the same function, so that its figures are our limit.
 // Ownership: caches and the write buffer manager are shared by all column families of a store.
 #pragma once

@@ -31,8 +31,8 @@ class RocksListener : public rocksdb::EventListener {
     flush_began_.erase(began);
   }
 
-  // After a hard error writes go on when the program says so (Committer::Resume): RocksDB's own poll
-  // for space, every five seconds, would answer Busy to that meanwhile. Soft errors, of a
+  // After a hard error writes go on when the program says so (Committer::Resume): RocksDB's own
+  // poll for space, every five seconds, would answer Busy to that meanwhile. Soft errors, of a
   // compaction, it may retry.
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status error,
                             bool* auto_recovery) override {

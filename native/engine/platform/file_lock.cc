@@ -9,6 +9,18 @@
 
 namespace thermocline {
 
+std::string FileLock::Note() const {
+  char bytes[256];
+  const ssize_t size = pread(fd_, bytes, sizeof bytes, 0);
+  return std::string(bytes, size > 0 ? static_cast<size_t>(size) : 0);
+}
+
+void FileLock::SetNote(const std::string& note) {
+  if (ftruncate(fd_, 0) != 0) return;
+  // An empty or short note is read as "unknown", which is safe.
+  [[maybe_unused]] const ssize_t written = pwrite(fd_, note.data(), note.size(), 0);
+}
+
 void FileLock::Release() {
   if (fd_ >= 0) close(fd_);
   fd_ = -1;

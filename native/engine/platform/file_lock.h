@@ -25,6 +25,11 @@ class FileLock {
   Status Acquire(const std::string& path, bool shared);
   void Release();
 
+  // A note of up to 256 bytes in the file, for whoever locks it next. SetNote REQUIRES an exclusive
+  // lock; a note that cannot be written is not worth failing for.
+  std::string Note() const;
+  void SetNote(const std::string& note);
+
  private:
   int fd_ = -1;
 };

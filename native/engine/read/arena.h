@@ -1,4 +1,4 @@
-// Where results are gathered: blocks of memory that JavaScript later cuts views out of.
+// Where results are gathered: blocks of memory that the binding copies into Buffers.
 //
 // A value up to kStandaloneBytes goes into a shared arena of at most kArenaBytes, so that a view
 // that is kept for long pins little; a larger one gets a block of its own.
@@ -54,8 +54,6 @@ class Arena {
       capacity_ = size_;
     }
   }
-  // The caller frees the block with free().
-  char* Release() { return std::exchange(data_, nullptr); }
 
  private:
   char* data_ = nullptr;

@@ -3,7 +3,8 @@
 // Steps: a read-pool thread opens one RocksDB iterator per shard, merges them by key, and fills
 // chunks; the consumer takes finished chunks without waiting, or is called when one is ready. While
 // the consumer works on a chunk, the next ones are being filled (at most kReadAhead of them). The
-// first chunk is small, so that ending early is cheap; the following ones double up to kArenaBytes.
+// first chunk is small, so that ending early is cheap; the following ones hold four times the
+// records each, up to kArenaBytes.
 //
 // A chunk is one block of memory: values, one after another, then keys, then (4-byte aligned) one
 // uint32 pair per record: key length, value length. Keys in one run let JavaScript decode them with

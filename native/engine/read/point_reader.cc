@@ -19,7 +19,7 @@ constexpr uint32_t kMaxChunk = 128;
 Status CorruptEnvelope(std::string_view key) {
   return {Code::kCorruption,
           "a stored value of " + std::to_string(key.size()) +
-              "-byte key has an envelope this version does not know; run a backup check"};
+              "-byte key has an envelope this version does not know: it is damaged"};
 }
 
 ResultRef Keep(const ReadBatch& batch, std::string_view value, ArenaWriter* writer) {
@@ -36,8 +36,6 @@ struct Scratch {
 };
 
 Scratch& ThreadScratch() {
-  // Leaked on thread exit by intent of unique_ptr's destructor order: it holds no RocksDB pins
-  // between chunks, so destroying it late is harmless.
   thread_local std::unique_ptr<Scratch> scratch = std::make_unique<Scratch>();
   return *scratch;
 }

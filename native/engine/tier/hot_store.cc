@@ -296,6 +296,12 @@ Status HotStore::OpenShards() {
   return {};
 }
 
+Status HotStore::Flush() {
+  std::vector<rocksdb::ColumnFamilyHandle*> families = shards_->handles;
+  families.push_back(meta_);
+  return Status::From(db_->Flush(rocksdb::FlushOptions(), families), "flushing");
+}
+
 void HotStore::Close() {
   shards_.reset();
   if (!db_) return;

@@ -45,6 +45,10 @@ class HotStore {
               std::shared_ptr<rocksdb::EventListener> listener);
   void Close();
 
+  // Writes everything in memory to tables, the meta records too: a memtable that stays would keep
+  // its log alive.
+  Status Flush();
+
   rocksdb::DB* db() const { return db_.get(); }
   const std::shared_ptr<const Shards>& shards() const { return shards_; }
   // After Open has failed: whether only because the store was created with a log and opened
