@@ -3,7 +3,7 @@
 // A value up to kStandaloneBytes goes into a shared arena of at most kArenaBytes, so that a view
 // that is kept for long pins little; a larger one gets a block of its own.
 // Thread safety: ResultArenas may be shared by several writers; an ArenaWriter belongs to one
-// thread. Ownership: blocks come from malloc; whoever takes them (Release) frees them with free().
+// thread. Ownership: each Arena owns its block.
 #pragma once
 
 #include <cstdint>
