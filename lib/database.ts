@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { Batch, type BatchOptions } from './batch.ts';
-import { applyConditional, type Condition, checkCondition, hasConditions } from './conditions.ts';
+import { applyConditional, type Condition, checkCondition, encodeOperations, hasConditions } from './conditions.ts';
 import { call, takeError } from './dispatcher.ts';
-import type { Durability, WriteOptions } from './durability.ts';
-import type { KeyCodec, ValueCodec } from './encoding.ts';
+import type { CommitHandle, Durability, WriteOptions } from './durability.ts';
+import { bufferKeys, bufferValues, type KeyCodec, type ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import { DatabaseIterator, type Projection } from './iterator.ts';
 import {
@@ -23,7 +23,7 @@ import { Snapshot } from './snapshot.ts';
 import type { Stats } from './stats.ts';
 import { readStream, writeStream } from './streams.ts';
 import { retrying, type Transaction, type TransactionSource } from './transaction.ts';
-import { type CommitHandle, Writes } from './writes.ts';
+import { Writes } from './writes.ts';
 
 /** Where a database stands. `open()` resolves with one that is open. */
 export type Status = 'open' | 'closing' | 'closed';
@@ -100,6 +100,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   readonly #keys: KeyCodec<K>;
   readonly #values: ValueCodec<V>;
   readonly #reads: Reads<K, V>;
+  readonly #bytes: Reads<Buffer, Buffer>;
   readonly #writes: Writes<K, V>;
   #status: Status = 'open';
   #closed: Promise<void> | undefined;
@@ -120,6 +121,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     this.#keys = keys;
     this.#values = values;
     this.#reads = new Reads(native, keys, values);
+    this.#bytes = new Reads(native, bufferKeys, bufferValues);
     this.#writes = new Writes(native, keys, values, readOnly, durability, maxInFlight, () => this.emit('drain'));
   }
 
@@ -549,6 +551,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
       keys: this.#keys,
       values: this.#values,
       writes: this.#writes,
+      bytes: this.#bytes,
     };
   }
 
@@ -559,8 +562,9 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   ): Promise<void> {
     const flags = this.#writes.settings.check(options, WRITE_NAMES, where);
     this.#writes.packAll(new Packer(64), operations); // bad operations are refused before anything is read
+    const encoded = encodeOperations(this.#keys, this.#values, operations);
     await retrying(this.#source(), flags, DEFAULT_RETRIES, options?.signal, (transaction) =>
-      applyConditional(transaction, this.#keys, this.#values, operations),
+      applyConditional(transaction, encoded),
     );
   }
 

@@ -16,6 +16,12 @@ export interface WriteOptions {
   signal?: AbortSignal;
 }
 
+/** Two promises of one write: `applied` when reads see it, `durable` when it survives a loss of power. */
+export interface CommitHandle {
+  applied: Promise<void>;
+  durable: Promise<void>;
+}
+
 /** @internal */
 export const MAX_EXPIRY_MS: number = 2 ** 48 - 1;
 

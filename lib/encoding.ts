@@ -1,4 +1,4 @@
-import type { Block } from './block.ts';
+import { Block } from './block.ts';
 import { invalid, ThermoclineError } from './error.ts';
 
 /** How keys look to the program: `'utf8'` strings (the default) or `'buffer'`. */
@@ -18,8 +18,20 @@ export type KeyEncoding = 'utf8' | 'buffer';
 export interface Codec<T> {
   /** @returns what is stored: bytes, or text to be stored as UTF-8. */
   encode(value: T): Uint8Array | string;
-  /** @param bytes a view that the caller owns; it may be kept. */
+  /** @param bytes a view that the caller owns; it may be kept. @returns anything but `undefined`, which means absent. */
   decode(bytes: Buffer): T;
+}
+
+/**
+ * JSON with a type: `open(location, { valueEncoding: json<City>() })`. What is stored is trusted to have it.
+ *
+ * @returns a codec that stores what `'json'` does.
+ */
+export function json<T>(): Codec<T> {
+  return {
+    encode: (value) => jsonValues.encode(value),
+    decode: (bytes) => jsonValues.decode(new Block(bytes), 0, bytes.length) as T,
+  };
 }
 
 /** How values look to the program: `'buffer'` (the default), `'utf8'`, `'json'`, or a codec of your own. */
@@ -47,6 +59,15 @@ function typeName(value: unknown): string {
   return typeof value;
 }
 
+/** Memory that was transferred away looks empty, and would be stored as such. */
+function checkAttached(bytes: Uint8Array): void {
+  try {
+    new Uint8Array(bytes.buffer);
+  } catch {
+    throw invalid('the buffer is detached: its memory was transferred away');
+  }
+}
+
 const utf8Keys: KeyCodec<string> = {
   encode(key) {
     if (typeof key !== 'string') {
@@ -60,18 +81,21 @@ const utf8Keys: KeyCodec<string> = {
   text: true,
 };
 
-const bufferKeys: KeyCodec<Buffer> = {
+/** @internal */
+export const bufferKeys: KeyCodec<Buffer> = {
   encode(key) {
     if (!(key instanceof Uint8Array)) {
       throw invalid(`keys are Buffers or Uint8Arrays here (keyEncoding 'buffer'), this one is ${typeName(key)}`);
     }
+    if (key.length === 0) checkAttached(key);
     return key;
   },
   decode: (block, start, end) => block.view(start, end),
   text: false,
 };
 
-const bufferValues: ValueCodec<Buffer> = {
+/** @internal */
+export const bufferValues: ValueCodec<Buffer> = {
   encode(value) {
     if (!(value instanceof Uint8Array)) {
       throw invalid(
@@ -79,6 +103,7 @@ const bufferValues: ValueCodec<Buffer> = {
           "open with valueEncoding 'utf8' for strings or 'json' for objects",
       );
     }
+    if (value.length === 0) checkAttached(value);
     return value;
   },
   decode: (block, start, end) => block.view(start, end),
@@ -119,13 +144,18 @@ const jsonValues: ValueCodec<unknown> = {
 function customValues<V>(codec: Codec<V>): ValueCodec<V> {
   return {
     encode(value) {
+      if (value === undefined) throw invalid('undefined means absent, so it cannot be stored: delete the key instead');
       const encoded = codec.encode(value as V);
       if (typeof encoded !== 'string' && !(encoded instanceof Uint8Array)) {
         throw invalid(`the value codec's encode returned ${typeName(encoded)} instead of bytes or a string`);
       }
       return encoded;
     },
-    decode: (block, start, end) => codec.decode(block.view(start, end)),
+    decode(block, start, end) {
+      const value = codec.decode(block.view(start, end));
+      if (value === undefined) throw invalid("the value codec's decode returned undefined, which means absent");
+      return value;
+    },
     keepsBytes: true,
   };
 }

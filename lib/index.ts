@@ -13,8 +13,8 @@ export {
   type Status,
   type TransactionOptions,
 } from './database.ts';
-export type { Durability, WriteOptions } from './durability.ts';
-export type { Codec, KeyEncoding, ValueEncoding } from './encoding.ts';
+export type { CommitHandle, Durability, WriteOptions } from './durability.ts';
+export { type Codec, json, type KeyEncoding, type ValueEncoding } from './encoding.ts';
 export { type ErrorCode, ThermoclineError } from './error.ts';
 export { DatabaseIterator } from './iterator.ts';
 export { destroy, open } from './open.ts';
@@ -24,4 +24,3 @@ export type { Size } from './size.ts';
 export { Snapshot } from './snapshot.ts';
 export type { LatencySeconds, OperationTotals, Stats } from './stats.ts';
 export { Transaction } from './transaction.ts';
-export type { CommitHandle } from './writes.ts';

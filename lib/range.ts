@@ -81,6 +81,6 @@ export function rangeArgument(range: unknown, where: string): KeyRange<unknown> 
 
 /** @internal */
 export function checkLimit(limit: unknown): void {
-  const whole = typeof limit === 'number' && Number.isInteger(limit) && limit >= -1;
+  const whole = typeof limit === 'number' && Number.isSafeInteger(limit) && limit >= -1;
   if (!whole && limit !== Number.POSITIVE_INFINITY) throw invalid('limit must be a whole number, or -1 for no limit');
 }

@@ -26,7 +26,7 @@ interface Waiter<V> {
   reject(error: Error): void;
 }
 
-/** Point reads of one database: cached ones at once, the misses of one turn together. */
+/** @internal Point reads of one database: cached ones at once, the misses of one turn together. */
 export class Reads<K, V> {
   readonly #native: NativeDatabase;
   readonly #keys: KeyCodec<K>;
@@ -34,7 +34,8 @@ export class Reads<K, V> {
   /** Keys of this turn that the hot cache did not know. */
   readonly #missed = new Packer(PACK_BYTES);
   #waiters: Waiter<V>[] = [];
-  readonly #many = new Packer(PACK_BYTES);
+  /** Absent while keys are being packed, since an array may run code when it is read. */
+  #spare: Packer | undefined;
   readonly #flushLater = () => this.flush();
 
   constructor(native: NativeDatabase, keys: KeyCodec<K>, values: ValueCodec<V>) {
@@ -154,10 +155,11 @@ export class Reads<K, V> {
     snapshot: NativeSnapshot | undefined,
     decode: (results: NativeResults, count: number) => R,
   ): Promise<R> {
-    const packed = this.#many;
+    const packed = this.#spare ?? new Packer(PACK_BYTES);
+    this.#spare = undefined;
     packed.reset();
     for (let i = 0; i < keys.length; i++) packed.key(this.#keys.encode(keys[i]));
-    const count = keys.length;
+    const { count } = packed;
     let resolve: (value: R) => void = () => {};
     let reject: (error: Error) => void = () => {};
     const ticket = issueTicket<NativeResults>(
@@ -171,6 +173,7 @@ export class Reads<K, V> {
       (error) => reject(error),
     );
     const ready = this.#native.getMany(ticket, packed.buffer, packed.size, count, flags, snapshot);
+    this.#spare = packed;
     if (ready !== undefined) {
       withdrawTicket(ticket);
       return Promise.resolve(decode(ready, count));

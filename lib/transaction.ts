@@ -7,6 +7,7 @@ import { invalid, ThermoclineError } from './error.ts';
 import { type NativeDatabase, type NativeTransaction, SUBMIT_ATOMIC } from './native.ts';
 import { Packer, toBytes } from './packer.ts';
 import { boundsOf, checkLimit, keyBytes } from './range.ts';
+import type { Reads } from './reads.ts';
 import { Snapshot } from './snapshot.ts';
 import type { Writes } from './writes.ts';
 
@@ -24,6 +25,8 @@ export interface TransactionSource<K, V> {
   keys: KeyCodec<K>;
   values: ValueCodec<V>;
   writes: Writes<K, V>;
+  /** Reads that neither encode nor decode. */
+  bytes: Reads<Buffer, Buffer>;
 }
 
 /**
@@ -78,7 +81,12 @@ export class Transaction<K, V> {
 
   /** @returns whether the key exists. */
   async has(key: K): Promise<boolean> {
-    return (await this.get(key)) !== undefined;
+    this.#check();
+    const bytes = toBytes(this.#source.keys.encode(key), 'key');
+    const written = this.#written.get(idOf(bytes));
+    if (written !== undefined) return written.value !== undefined;
+    this.#reads.set(idOf(bytes), bytes);
+    return this.#snapshot.has(key);
   }
 
   /** @param options `ttl` in milliseconds, at least 1 */
@@ -140,6 +148,19 @@ export class Transaction<K, V> {
     } finally {
       await base.close();
     }
+  }
+
+  /** @internal Reads as the transaction does, without decoding; a part of what it has read. */
+  readBytes(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
+    this.#check();
+    for (const key of keys) this.#reads.set(idOf(key), key);
+    return this.#source.bytes.getMany(keys, this.#snapshot.handle());
+  }
+
+  /** @internal Puts, or deletes if there is no value. The transaction keeps both buffers. */
+  writeBytes(key: Buffer, value: Buffer | undefined, expiryMs: number): void {
+    this.#check();
+    this.#written.set(idOf(key), { key, value, expiryMs });
   }
 
   /** @internal Writes what was put and deleted, if nothing that was read has changed. */

@@ -1,6 +1,14 @@
 import type { BatchOperation } from './database.ts';
 import { issueTicket, takeError, withdrawTicket } from './dispatcher.ts';
-import { aborted, type Durability, expiryOf, until, type WriteOptions, WriteSettings } from './durability.ts';
+import {
+  aborted,
+  type CommitHandle,
+  type Durability,
+  expiryOf,
+  until,
+  type WriteOptions,
+  WriteSettings,
+} from './durability.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import { type NativeDatabase, SUBMIT_ATOMIC, SUBMIT_FSYNC } from './native.ts';
@@ -32,13 +40,7 @@ class Turn {
   }
 }
 
-/** Two promises of one write: `applied` when reads see it, `durable` when it survives a loss of power. */
-export interface CommitHandle {
-  applied: Promise<void>;
-  durable: Promise<void>;
-}
-
-/** Writes of one database: those of one turn of the event loop cross to the engine together. */
+/** @internal Writes of one database: those of one turn of the event loop cross to the engine together. */
 export class Writes<K, V> {
   readonly #native: NativeDatabase;
   readonly #keys: KeyCodec<K>;
