@@ -4,7 +4,9 @@ file(GLOB_RECURSE binding_sources CONFIGURE_DEPENDS native/binding/*.cc)
 add_library(thermocline MODULE ${binding_sources} ${CMAKE_JS_SRC})
 set_target_properties(thermocline PROPERTIES PREFIX "" SUFFIX ".node")
 target_include_directories(thermocline SYSTEM PRIVATE ${CMAKE_JS_INC})
-target_compile_definitions(thermocline PRIVATE NAPI_VERSION=8 NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS)
+target_compile_definitions(thermocline PRIVATE NAPI_VERSION=8 NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS
+  # A worker that is being terminated cannot be thrown at; that must not end the process.
+  NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS)
 target_link_libraries(thermocline PRIVATE thermocline_engine thermocline_warnings ${CMAKE_JS_LIB})
 
 if(APPLE)

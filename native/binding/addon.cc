@@ -46,7 +46,9 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
     return {};
   };
   op->to_js = [](napi_env env, OpenedSession& result) {
-    return DatabaseWrap::New(env, std::move(result.session));
+    const napi_value database = DatabaseWrap::New(env, result.session);
+    if (database != nullptr) result.session.reset();  // the object closes it from now on
+    return database;
   };
   StartAsync(Environment::Of(info.Env()), Registry::Get().pool(), std::move(op));
   return info.Env().Undefined();

@@ -19,8 +19,10 @@ Napi::Function CursorWrap::Define(Napi::Env env) {
 
 napi_value CursorWrap::New(napi_env env, std::shared_ptr<Session> session,
                            std::shared_ptr<Cursor> cursor) {
-  Napi::Object object = Environment::Of(env)->cursor_class().New({});
-  CursorWrap* self = Unwrap(object);
+  Environment* environment = Environment::Of(env);
+  const napi_value object = environment->Construct(environment->cursor_class());
+  if (object == nullptr) return nullptr;
+  CursorWrap* self = Unwrap(Napi::Object(env, object));
   self->session_ = std::move(session);
   self->cursor_ = std::move(cursor);
   return object;

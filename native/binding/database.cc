@@ -91,9 +91,11 @@ Napi::Function DatabaseWrap::Define(Napi::Env env) {
                      });
 }
 
-napi_value DatabaseWrap::New(napi_env env, std::shared_ptr<Session> session) {
+napi_value DatabaseWrap::New(napi_env env, const std::shared_ptr<Session>& session) {
   Environment* environment = Environment::Of(env);
-  Napi::Object object = environment->database_class().New({});
+  const napi_value constructed = environment->Construct(environment->database_class());
+  if (constructed == nullptr) return nullptr;
+  Napi::Object object(env, constructed);
   object.TypeTag(&kDatabaseTag);
   DatabaseWrap* self = Unwrap(object);
   environment->Adopt(session);
@@ -101,7 +103,7 @@ napi_value DatabaseWrap::New(napi_env env, std::shared_ptr<Session> session) {
   state.environment = environment;
   state.queue = environment->queue();
   state.engine = &session->engine();
-  state.session = std::move(session);
+  state.session = session;
 
   auto* shared = new std::shared_ptr<State>(self->state_);
   napi_value lookup;
@@ -289,7 +291,7 @@ void DatabaseWrap::BeginTransaction(const Napi::CallbackInfo& info) {
     std::shared_ptr<Session> session;
     std::shared_ptr<Transaction> transaction;
     napi_value ToJs(napi_env env) override {
-      return TransactionWrap::New(env, std::move(session), std::move(transaction));
+      return TransactionWrap::New(env, session, transaction);
     }
   };
   auto begun = std::make_shared<Begun>(TicketOf(info));

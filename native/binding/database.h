@@ -19,8 +19,8 @@ namespace thermocline {
 class DatabaseWrap : public Napi::ObjectWrap<DatabaseWrap> {
  public:
   static Napi::Function Define(Napi::Env env);
-  // Makes the JavaScript object for an open session.
-  static napi_value New(napi_env env, std::shared_ptr<Session> session);
+  // Makes the JavaScript object for an open session; null if JavaScript cannot run any more.
+  static napi_value New(napi_env env, const std::shared_ptr<Session>& session);
 
   explicit DatabaseWrap(const Napi::CallbackInfo& info);
   // A database that was dropped without close() is closed here, in the background.

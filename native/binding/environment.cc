@@ -86,6 +86,13 @@ void Environment::OnWake(napi_env env, napi_value, void* self, void*) {
   if (env != nullptr) static_cast<Environment*>(self)->Drain(env);
 }
 
+napi_value Environment::Construct(const Napi::FunctionReference& constructor) {
+  napi_value function = nullptr;
+  napi_value object = nullptr;
+  if (napi_get_reference_value(env_, constructor, &function) != napi_ok) return nullptr;
+  return napi_new_instance(env_, function, 0, nullptr, &object) == napi_ok ? object : nullptr;
+}
+
 void Environment::Drain(napi_env env) {
   {
     std::lock_guard lock(queue_->mutex_);
@@ -93,13 +100,18 @@ void Environment::Drain(napi_env env) {
     draining_.swap(queue_->finished_);
   }
   if (draining_.empty()) return;
-  napi_value triples;  // ticket, code, payload or message
-  napi_create_array_with_length(env, draining_.size() * 3, &triples);
+  const auto finished = std::exchange(draining_, {});
+  pending_ -= finished.size();
+  if (pending_ == 0) napi_unref_threadsafe_function(env, queue_->wake_);
+  napi_value triples = nullptr;  // ticket, code, payload or message
+  napi_value undefined = nullptr;
+  napi_create_array_with_length(env, finished.size() * 3, &triples);
+  napi_get_undefined(env, &undefined);
   uint32_t index = 0;
-  for (const auto& completion : draining_) {
-    napi_value ticket;
-    napi_value code;
-    napi_value payload;
+  for (const auto& completion : finished) {
+    napi_value ticket = nullptr;
+    napi_value code = nullptr;
+    napi_value payload = nullptr;
     napi_create_double(env, completion->ticket, &ticket);
     napi_create_int32(env, static_cast<int32_t>(completion->status.code()), &code);
     if (completion->status.ok()) {
@@ -108,17 +120,16 @@ void Environment::Drain(napi_env env) {
       const std::string_view message = completion->status.message();
       napi_create_string_utf8(env, message.data(), message.size(), &payload);
     }
+    // A worker that is being terminated: nobody is left to tell.
+    if (triples == nullptr || payload == nullptr) return;
     napi_set_element(env, triples, index++, ticket);
     napi_set_element(env, triples, index++, code);
     napi_set_element(env, triples, index++, payload);
   }
-  pending_ -= draining_.size();
-  draining_.clear();
-  if (pending_ == 0) napi_unref_threadsafe_function(env, queue_->wake_);
-  napi_value undefined;
-  napi_get_undefined(env, &undefined);
+  napi_value dispatcher = nullptr;
+  if (napi_get_reference_value(env, dispatcher_, &dispatcher) != napi_ok) return;
   napi_value ignored;
-  napi_call_function(env, undefined, dispatcher_.Value(), 1, &triples, &ignored);
+  napi_call_function(env, undefined, dispatcher, 1, &triples, &ignored);
 }
 
 napi_value Environment::TakeError(napi_env env) {

@@ -29,7 +29,8 @@ namespace thermocline {
 struct Completion {
   explicit Completion(double ticket_in) : ticket(ticket_in) {}
   virtual ~Completion() = default;
-  // Builds what the promise resolves with. Runs on the environment's thread, if status is OK.
+  // Builds what the promise resolves with. Runs on the environment's thread, if status is OK. Null
+  // if JavaScript cannot run any more.
   virtual napi_value ToJs(napi_env env);
 
   double ticket;  // names the promise; made by lib/dispatcher.ts
@@ -64,12 +65,15 @@ class Environment {
   // Takes an announcement back: the operation ended at once, nothing will be posted.
   void Unbegan();
 
+  // A new object of one of the classes; null if JavaScript cannot run any more, since the worker is
+  // being terminated. node-addon-api would end the process then.
+  napi_value Construct(const Napi::FunctionReference& constructor);
   void SetClasses(Napi::Function database, Napi::Function snapshot, Napi::Function cursor,
                   Napi::Function transaction);
-  Napi::Function database_class() const { return database_class_.Value(); }
-  Napi::Function snapshot_class() const { return snapshot_class_.Value(); }
-  Napi::Function cursor_class() const { return cursor_class_.Value(); }
-  Napi::Function transaction_class() const { return transaction_class_.Value(); }
+  const Napi::FunctionReference& database_class() const { return database_class_; }
+  const Napi::FunctionReference& snapshot_class() const { return snapshot_class_; }
+  const Napi::FunctionReference& cursor_class() const { return cursor_class_; }
+  const Napi::FunctionReference& transaction_class() const { return transaction_class_; }
 
   void SetDispatcher(Napi::Function dispatcher);
   // Memory that lookups read the key from, and write the value to. JavaScript keeps both alive.

@@ -12,8 +12,10 @@ Napi::Function SnapshotWrap::Define(Napi::Env env) {
 
 napi_value SnapshotWrap::New(napi_env env, std::shared_ptr<Session> session,
                              std::shared_ptr<const ReadView> view) {
-  Napi::Object object = Environment::Of(env)->snapshot_class().New({});
-  SnapshotWrap* self = Unwrap(object);
+  Environment* environment = Environment::Of(env);
+  const napi_value object = environment->Construct(environment->snapshot_class());
+  if (object == nullptr) return nullptr;
+  SnapshotWrap* self = Unwrap(Napi::Object(env, object));
   self->session_ = std::move(session);
   self->view_ = std::move(view);
   return object;

@@ -17,8 +17,10 @@ Napi::Function TransactionWrap::Define(Napi::Env env) {
 
 napi_value TransactionWrap::New(napi_env env, std::shared_ptr<Session> session,
                                 std::shared_ptr<Transaction> transaction) {
-  Napi::Object object = Environment::Of(env)->transaction_class().New({});
-  TransactionWrap* self = Unwrap(object);
+  Environment* environment = Environment::Of(env);
+  const napi_value object = environment->Construct(environment->transaction_class());
+  if (object == nullptr) return nullptr;
+  TransactionWrap* self = Unwrap(Napi::Object(env, object));
   self->session_ = std::move(session);
   self->transaction_ = std::move(transaction);
   return object;

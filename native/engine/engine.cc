@@ -191,8 +191,9 @@ void Engine::Close() {
     if (read_pool_) read_pool_->Shutdown();
     if (task_pool_) task_pool_->Shutdown();
     if (store_.db() != nullptr && committer_) {
-      KeepClock();
+      // First, since the clock's record could meet a full disk and hide that from the flush.
       if (!store_.has_log()) close_status_ = Flush();
+      KeepClock();
     }
     reader_.reset();
     store_.Close();

@@ -39,6 +39,11 @@ Committer::Committer(Dependencies dependencies, const EngineOptions& options,
   if (deps_.sync) {
     fsync_ = std::make_unique<FsyncStage>(FsyncStage::Dependencies{
         .sync = deps_.sync,
+        .stopped =
+            [this] {
+              std::lock_guard lock(mutex_);
+              return refused_;
+            },
         .on_failure = [this](const Status& status) { Refuse(status, /*resumable=*/false); },
         .report = [this](std::unique_ptr<Submission> submission,
                          const Status& status) { Report(std::move(submission), status); },

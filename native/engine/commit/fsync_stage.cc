@@ -9,6 +9,11 @@
 
 namespace thermocline {
 
+bool LogHadFailed(const rocksdb::Status& status) {
+  return status.IsIOError() &&
+         status.ToString().find("Writer has previous error") != std::string::npos;
+}
+
 FsyncStage::FsyncStage(Dependencies dependencies)
     : deps_(std::move(dependencies)), thread_([this] { Run(); }) {}
 
@@ -41,17 +46,20 @@ void FsyncStage::Run() {
       if (waiting_.empty()) return;
       syncing.swap(waiting_);
     }
-    if (failed_.ok()) {
+    Status status = failed_;
+    if (status.ok() && deps_.stopped) status = deps_.stopped();
+    if (status.ok()) {
       const uint64_t began = NowNanos();
       const rocksdb::Status synced = deps_.sync();
       deps_.metrics->fsync_nanos.Record(NowNanos() - began);
       deps_.metrics->fsyncs.Add();
-      if (!synced.ok()) {
-        failed_ = Status::From(synced, "syncing the log");
+      status = Status::From(synced, "syncing the log");
+      if (!synced.ok() && !LogHadFailed(synced)) {
+        failed_ = status;
         deps_.on_failure(failed_);
       }
     }
-    for (auto& submission : syncing) deps_.report(std::move(submission), failed_);
+    for (auto& submission : syncing) deps_.report(std::move(submission), status);
     syncing.clear();
   }
 }

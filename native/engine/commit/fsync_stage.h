@@ -26,10 +26,16 @@
 
 namespace thermocline {
 
+// RocksDB's log refuses everything once an append to it has failed. A sync that says so was never
+// tried, which is not the same as one that failed.
+bool LogHadFailed(const rocksdb::Status& status);
+
 class FsyncStage {
  public:
   struct Dependencies {
     std::function<rocksdb::Status()> sync;
+    // Why the log takes no more records; OK while it does. A log that has stopped is not synced.
+    std::function<Status()> stopped;
     // Called once, on the stage's thread, before anything is reported as failed.
     std::function<void(const Status&)> on_failure;
     std::function<void(std::unique_ptr<Submission>, const Status&)> report;

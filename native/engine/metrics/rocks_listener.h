@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 
+#include "engine/commit/fsync_stage.h"
 #include "engine/metrics/metrics.h"
 #include "engine/platform/time.h"
 
@@ -37,6 +38,12 @@ class RocksListener : public rocksdb::EventListener {
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status error,
                             bool* auto_recovery) override {
     if (error.severity() >= rocksdb::Status::Severity::kHardError) *auto_recovery = false;
+  }
+
+  // The echo of an append that failed, whose own error is on record or about to be: recorded as a
+  // failed sync it would be fatal, and a full disk would not be one to resume from.
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) override {
+    if (LogHadFailed(*error)) *error = rocksdb::Status::OK();
   }
 
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
