@@ -47,20 +47,20 @@ const { values: args } = parseArgs({
   },
 });
 
-function usage(problem) {
-  process.stderr.write(`${problem}\n\n${HELP}`);
+function refuse(problem) {
+  process.stderr.write(`${problem}\n`);
   process.exit(2);
 }
 
 function oneOf(given, known) {
   const chosen = given?.split(',') ?? known;
-  for (const name of chosen) if (!known.includes(name)) usage(`unknown: ${name}`);
+  for (const name of chosen) if (!known.includes(name)) refuse(`unknown: ${name}; known are ${known.join(', ')}`);
   return known.filter((name) => chosen.includes(name));
 }
 
 function count(text, name) {
   const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1) usage(`--${name} takes positive whole numbers, not ${text}`);
+  if (!Number.isSafeInteger(number) || number < 1) refuse(`--${name} takes positive whole numbers, not ${text}`);
   return number;
 }
 
@@ -144,7 +144,12 @@ function progress(text) {
 
 const needsPlain = running.includes('load') && stores.some((store) => !STORES[store].adapter);
 if (needsPlain) progress('building the plain C++ driver');
-const plainProgram = needsPlain ? buildPlain() : undefined;
+let plainProgram;
+try {
+  if (needsPlain) plainProgram = buildPlain();
+} catch (error) {
+  refuse(error.message);
+}
 const machine = describeMachine(args.dir);
 
 const total = valueSizes.length * rounds * plan(0).length;
