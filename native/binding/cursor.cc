@@ -20,9 +20,9 @@ Napi::Function CursorWrap::Define(Napi::Env env) {
 napi_value CursorWrap::New(napi_env env, std::shared_ptr<Session> session,
                            std::shared_ptr<Cursor> cursor) {
   Environment* environment = Environment::Of(env);
-  const napi_value object = environment->Construct(environment->cursor_class());
-  if (object == nullptr) return nullptr;
-  CursorWrap* self = Unwrap(Napi::Object(env, object));
+  napi_value object = nullptr;
+  auto* self = environment->Construct<CursorWrap>(environment->cursor_class(), &object);
+  if (self == nullptr) return nullptr;
   self->session_ = std::move(session);
   self->cursor_ = std::move(cursor);
   return object;

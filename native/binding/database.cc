@@ -93,11 +93,11 @@ Napi::Function DatabaseWrap::Define(Napi::Env env) {
 
 napi_value DatabaseWrap::New(napi_env env, const std::shared_ptr<Session>& session) {
   Environment* environment = Environment::Of(env);
-  const napi_value constructed = environment->Construct(environment->database_class());
-  if (constructed == nullptr) return nullptr;
+  napi_value constructed = nullptr;
+  auto* self = environment->Construct<DatabaseWrap>(environment->database_class(), &constructed);
+  if (self == nullptr) return nullptr;
   Napi::Object object(env, constructed);
   object.TypeTag(&kDatabaseTag);
-  DatabaseWrap* self = Unwrap(object);
   environment->Adopt(session);
   State& state = *self->state_;
   state.environment = environment;

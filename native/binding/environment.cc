@@ -86,13 +86,6 @@ void Environment::OnWake(napi_env env, napi_value, void* self, void*) {
   if (env != nullptr) static_cast<Environment*>(self)->Drain(env);
 }
 
-napi_value Environment::Construct(const Napi::FunctionReference& constructor) {
-  napi_value function = nullptr;
-  napi_value object = nullptr;
-  if (napi_get_reference_value(env_, constructor, &function) != napi_ok) return nullptr;
-  return napi_new_instance(env_, function, 0, nullptr, &object) == napi_ok ? object : nullptr;
-}
-
 void Environment::Drain(napi_env env) {
   {
     std::lock_guard lock(queue_->mutex_);

@@ -65,9 +65,19 @@ class Environment {
   // Takes an announcement back: the operation ended at once, nothing will be posted.
   void Unbegan();
 
-  // A new object of one of the classes; null if JavaScript cannot run any more, since the worker is
-  // being terminated. node-addon-api would end the process then.
-  napi_value Construct(const Napi::FunctionReference& constructor);
+  // Makes a new object of one of the classes and gives its native half; null if JavaScript cannot
+  // run any more, since the worker is being terminated. node-addon-api would end the process then.
+  template <class Wrap>
+  Wrap* Construct(const Napi::FunctionReference& constructor, napi_value* object) {
+    napi_value function = nullptr;
+    void* wrap = nullptr;
+    if (napi_get_reference_value(env_, constructor, &function) != napi_ok ||
+        napi_new_instance(env_, function, 0, nullptr, object) != napi_ok ||
+        napi_unwrap(env_, *object, &wrap) != napi_ok) {
+      return nullptr;
+    }
+    return static_cast<Wrap*>(wrap);
+  }
   void SetClasses(Napi::Function database, Napi::Function snapshot, Napi::Function cursor,
                   Napi::Function transaction);
   const Napi::FunctionReference& database_class() const { return database_class_; }

@@ -13,9 +13,9 @@ Napi::Function SnapshotWrap::Define(Napi::Env env) {
 napi_value SnapshotWrap::New(napi_env env, std::shared_ptr<Session> session,
                              std::shared_ptr<const ReadView> view) {
   Environment* environment = Environment::Of(env);
-  const napi_value object = environment->Construct(environment->snapshot_class());
-  if (object == nullptr) return nullptr;
-  SnapshotWrap* self = Unwrap(Napi::Object(env, object));
+  napi_value object = nullptr;
+  auto* self = environment->Construct<SnapshotWrap>(environment->snapshot_class(), &object);
+  if (self == nullptr) return nullptr;
   self->session_ = std::move(session);
   self->view_ = std::move(view);
   return object;

@@ -18,9 +18,9 @@ Napi::Function TransactionWrap::Define(Napi::Env env) {
 napi_value TransactionWrap::New(napi_env env, std::shared_ptr<Session> session,
                                 std::shared_ptr<Transaction> transaction) {
   Environment* environment = Environment::Of(env);
-  const napi_value object = environment->Construct(environment->transaction_class());
-  if (object == nullptr) return nullptr;
-  TransactionWrap* self = Unwrap(Napi::Object(env, object));
+  napi_value object = nullptr;
+  auto* self = environment->Construct<TransactionWrap>(environment->transaction_class(), &object);
+  if (self == nullptr) return nullptr;
   self->session_ = std::move(session);
   self->transaction_ = std::move(transaction);
   return object;
