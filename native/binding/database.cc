@@ -54,6 +54,13 @@ void CountRead(Metrics& metrics, const ReadBatch& batch, bool single_gets) {
   counters.bytes.Add(bytes);
 }
 
+// The view of a snapshot argument; null for undefined (and in a worker that is being terminated).
+std::shared_ptr<const ReadView> ViewOf(const Napi::Value& value) {
+  if (!value.IsObject()) return nullptr;
+  const SnapshotWrap* wrap = SnapshotWrap::Unwrap(value.As<Napi::Object>());
+  return wrap ? wrap->view() : nullptr;
+}
+
 double TicketOf(const Napi::CallbackInfo& info) { return info[0].As<Napi::Number>().DoubleValue(); }
 
 // The packed operations of (ticket, packed, size, operations, flags).
@@ -219,7 +226,8 @@ Napi::Value DatabaseWrap::Submit(const Napi::CallbackInfo& info) {
 // read ranges as [start, end or undefined, ...]) -> as submit
 Napi::Value DatabaseWrap::SubmitChecked(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const auto& transaction = TransactionWrap::Unwrap(info[5].As<Napi::Object>())->transaction();
+  const TransactionWrap* wrap = TransactionWrap::Unwrap(info[5].As<Napi::Object>());
+  const auto transaction = wrap ? wrap->transaction() : nullptr;
   if (!transaction) {
     state_->environment->SetError({Code::kClosed, "the transaction has ended"});
     return Napi::Number::New(env, static_cast<int>(Code::kClosed));
@@ -356,9 +364,7 @@ Napi::Value DatabaseWrap::GetMany(const Napi::CallbackInfo& info) {
   const uint32_t flags = info[4].As<Napi::Number>().Uint32Value();
   batch->ask_cache = (flags & 1) != 0;
   batch->presence_only = (flags & 2) != 0;
-  if (info[5].IsObject()) {
-    batch->view = SnapshotWrap::Unwrap(info[5].As<Napi::Object>())->view();
-  }
+  batch->view = ViewOf(info[5]);
   read->batch = batch;
   const std::shared_ptr<Session> session = state_->session;
   ReadBatch* const raw =
@@ -420,8 +426,7 @@ Napi::Value DatabaseWrap::Cursor(const Napi::CallbackInfo& info) {
   options.fill_cache = (flags & 8) != 0;
   const double limit = info[3].As<Napi::Number>().DoubleValue();
   if (limit >= 0) options.limit = static_cast<uint64_t>(limit);
-  std::shared_ptr<const ReadView> view =
-      info[4].IsObject() ? SnapshotWrap::Unwrap(info[4].As<Napi::Object>())->view() : nullptr;
+  std::shared_ptr<const ReadView> view = ViewOf(info[4]);
   auto cursor = state_->session->NewCursor(std::move(view), std::move(options));
   const Napi::Value wrapped(env, CursorWrap::New(env, state_->session, std::move(cursor)));
   state_->session->End();

@@ -196,8 +196,11 @@ void Engine::Close() {
       KeepClock();
     }
     reader_.reset();
+    // Only a log that has been synced may be held to be whole after the next boot.
+    const bool whole =
+        committer_ && close_status_.ok() && (!store_.has_log() || store_.db()->SyncWAL().ok());
     store_.Close();
-    if (committer_ && close_status_.ok()) lock_.SetNote("");
+    if (whole) lock_.SetNote("");
     // JavaScript objects may keep the engine's shell for long; its memory and its lock go now.
     cache_.reset();
     shared_ = RocksShared();

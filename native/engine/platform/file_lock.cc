@@ -19,6 +19,8 @@ void FileLock::SetNote(const std::string& note) {
   if (ftruncate(fd_, 0) != 0) return;
   // An empty or short note is read as "unknown", which is safe.
   [[maybe_unused]] const ssize_t written = pwrite(fd_, note.data(), note.size(), 0);
+  // A note that a loss of power took along would read as none.
+  if (!note.empty()) (void)fsync(fd_);
 }
 
 void FileLock::Release() {
