@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import { rejects } from './helpers/expect.ts';
+import { inThePast } from './helpers/past.ts';
 import { type TextDatabase, Workspace } from './helpers/workspace.ts';
 
 const test = suite('records: expiry');
@@ -11,19 +12,6 @@ const space = new Workspace();
 test.after(() => space.clean());
 
 const HOUR = 3_600_000;
-
-/** Writes as if it were `ago` milliseconds earlier: the moment of expiry is taken from the clock of the process. */
-async function inThePast<T>(ago: number, write: () => Promise<T>): Promise<T> {
-  const { now } = Date;
-  Date.now = () => now() - ago;
-  let written: Promise<T>;
-  try {
-    written = write();
-  } finally {
-    Date.now = now;
-  }
-  return written;
-}
 
 /** Nothing shows a record of this key. */
 async function isGone(db: TextDatabase, key: string): Promise<void> {

@@ -91,7 +91,7 @@ test('a terminated writer loses nothing that was acknowledged, and the main thre
 });
 
 test('threads that are ended amid writes, scans and opening do no harm, round after round', async () => {
-  const child = start('terminate.ts', [space.folder(), String(6 * RUNS)], { deadline: 120_000 * RUNS });
+  const child = start('terminate.ts', [space.folder(), String(4 * RUNS)], { deadline: 120_000 * RUNS });
   const { code, signal, stdout, stderr } = await child.end;
   assert.deepEqual({ code, signal, stdout }, { code: 0, signal: null, stdout: 'done\n' }, stderr);
 });

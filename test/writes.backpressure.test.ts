@@ -63,9 +63,10 @@ test('above maxInFlight writes are refused with ERR_BACKPRESSURE; the others are
   const db = await space.open({ maxInFlight: '8MB' });
   const refused: number[] = [];
   const written: number[] = [];
+  const values = Array.from({ length: 40 }, (_, i) => `${i}`.padEnd(4 * MIB, '.'));
   // One turn sends far more than the engine can write meanwhile.
-  const puts = Array.from({ length: 40 }, (_, i) =>
-    db.put(keyOf(i), `${i}`.padEnd(4 * MIB, '.')).then(
+  const puts = values.map((value, i) =>
+    db.put(keyOf(i), value).then(
       () => written.push(i),
       (error) => {
         assert.ok(error instanceof ThermoclineError && error.code === 'ERR_BACKPRESSURE', String(error));

@@ -13,7 +13,6 @@ export interface ChildOptions {
   deadline?: number;
   /** Arguments of node itself. */
   nodeArguments?: string[];
-  uid?: number;
   cwd?: string;
   env?: Record<string, string>;
 }
@@ -35,12 +34,11 @@ export class Child {
   #ended = false;
   #wake: (() => void) | undefined;
 
-  constructor(nodeArguments: string[], { deadline = DEADLINE, uid, cwd, env }: ChildOptions = {}) {
+  constructor(nodeArguments: string[], { deadline = DEADLINE, cwd, env }: ChildOptions = {}) {
     this.process = spawn(process.execPath, nodeArguments, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
       cwd,
-      ...(uid === undefined ? {} : { uid, gid: uid }),
     });
     const kill = () => this.process.kill('SIGKILL');
     process.once('exit', kill);

@@ -4,8 +4,15 @@ import assert from 'node:assert/strict';
 import { type Database, type DatabaseIterator, type KeyEncoding, open, type Snapshot } from '../../lib/index.ts';
 import { afterSeek, type Entry, Model, select } from './model.ts';
 import type { Operation, Range, Reader, Setting, Step, Walk, Write } from './operations.ts';
+import { inThePast } from './past.ts';
 
 type Db = Database<unknown, string>;
+
+const HOUR = 3_600_000;
+/** Longer than the ttl of what shall have expired when it is written. */
+const PAST = 10_000;
+
+type Versioned = { type: 'put'; key: Buffer; value: string; ttl?: number } | { type: 'del'; key: Buffer };
 
 /** A walk that goes on while the database changes. */
 interface Walking {
@@ -91,7 +98,8 @@ export class History {
       case 'batch': {
         const writes = this.#versions(operation.writes);
         for (const write of writes) this.#note(write);
-        return this.#db.batch(writes.map(({ key, ...rest }) => ({ ...rest, key: this.#form.show(key) })));
+        const shown = writes.map(({ key, ...rest }) => ({ ...rest, key: this.#form.show(key) }));
+        return inThePast(PAST, () => this.#db.batch(shown));
       }
       case 'putMany':
         return this.#putMany(operation.writes);
@@ -122,31 +130,32 @@ export class History {
     }
   }
 
-  #versions(writes: readonly Write[]) {
-    return writes.map((write) =>
-      write.type === 'del'
-        ? { type: 'del' as const, key: write.key }
-        : {
-            type: 'put' as const,
-            key: write.key,
-            value: write.size === 0 ? '' : `${++this.#version}`.padEnd(write.size, '.'),
-          },
-    );
+  #versions(writes: readonly Write[]): Versioned[] {
+    return writes.map((write) => {
+      if (write.type === 'del') return { type: 'del', key: write.key };
+      const value = write.size === 0 ? '' : `${++this.#version}`.padEnd(write.size, '.');
+      const put = { type: 'put' as const, key: write.key, value };
+      return write.expiry === undefined ? put : { ...put, ttl: write.expiry === 'past' ? 1 : HOUR };
+    });
   }
 
-  #note(write: { type: 'put'; key: Buffer; value: string } | { type: 'del'; key: Buffer }): void {
-    if (write.type === 'put') this.#model.put(write.key, write.value);
-    else this.#model.delete(write.key);
+  #note(write: Versioned): void {
+    if (write.type === 'put' && write.ttl !== 1) this.#model.put(write.key, write.value);
+    else this.#model.delete(write.key); // an expired record hides what was there
   }
 
-  #write(write: { type: 'put'; key: Buffer; value: string } | { type: 'del'; key: Buffer }): Promise<void> {
+  #write(write: Versioned): Promise<void> {
     this.#note(write);
     const key = this.#form.show(write.key);
-    return write.type === 'put' ? this.#db.put(key, write.value) : this.#db.delete(key);
+    if (write.type === 'del') return this.#db.delete(key);
+    const { value, ttl } = write;
+    return ttl === undefined ? this.#db.put(key, value) : inThePast(PAST, () => this.#db.put(key, value, { ttl }));
   }
 
   async #putMany(writes: readonly Write[]): Promise<void> {
-    const puts = this.#versions(writes).flatMap((write) => (write.type === 'put' ? [write] : []));
+    const puts = this.#versions(writes).flatMap((write) =>
+      write.type === 'put' && write.ttl === undefined ? [write] : [],
+    );
     for (const put of puts) this.#note(put);
     const entries = puts.map(({ key, value }): [unknown, string] => [this.#form.show(key), value]);
     const source = async function* () {

@@ -2,7 +2,10 @@
 
 import fc from 'fast-check';
 
-export type Write = { type: 'put'; key: Buffer; size: number } | { type: 'del'; key: Buffer };
+/** A put may expire in an hour, or have expired already. */
+export type Write =
+  | { type: 'put'; key: Buffer; size: number; expiry?: 'later' | 'past' }
+  | { type: 'del'; key: Buffer };
 export interface Range {
   gt?: Buffer;
   gte?: Buffer;
@@ -20,7 +23,7 @@ export type Reader = 'get' | 'getSync' | 'getMany' | 'has' | 'hasMany';
 export type Operation =
   | { do: 'writes'; writes: Write[] } // one turn, not awaited one by one
   | { do: 'batch'; writes: Write[] }
-  | { do: 'putMany'; writes: Write[] } // its deletes are left out
+  | { do: 'putMany'; writes: Write[] } // of those that are puts and do not expire
   | { do: 'deleteRange'; range: Range }
   | { do: 'read'; reader: Reader; keys: Buffer[]; moment: number }
   | { do: 'walk'; walk: Walk; yields: 'entries' | 'keys' | 'values'; steps: Step[]; moment: number }
@@ -63,9 +66,12 @@ export const textKey: fc.Arbitrary<Buffer> = fc
 export function operation(key: fc.Arbitrary<Buffer>): fc.Arbitrary<Operation> {
   const size = fc.constantFrom(0, 1, 20, 300, 5000, 20_000);
   const put = fc.record({ type: fc.constant('put' as const), key, size });
+  const expiry = fc.constantFrom('later' as const, 'past' as const);
+  const expiring = fc.record({ type: fc.constant('put' as const), key, size, expiry });
   const write: fc.Arbitrary<Write> = fc.oneof(
-    { weight: 3, arbitrary: put },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant('del' as const), key }) },
+    { weight: 6, arbitrary: put },
+    { weight: 1, arbitrary: expiring },
+    { weight: 2, arbitrary: fc.record({ type: fc.constant('del' as const), key }) },
   );
   const writes = fc.array(write, { maxLength: 6 });
   const range: fc.Arbitrary<Range> = fc.record(

@@ -1,9 +1,8 @@
 // Another program with a database: holder.ts <location> <options as JSON>
 // Prints "open" or the code of the failure, then answers lines: put <key> <value>, get <key>, close.
-// holder.ts <location> destroy: prints "destroyed" or the code of the failure.
 
 import { createInterface } from 'node:readline';
-import { destroy, type OpenOptions, open, ThermoclineError } from '../../../lib/index.ts';
+import { type OpenOptions, open, ThermoclineError } from '../../../lib/index.ts';
 
 const [location, options] = process.argv.slice(2) as [string, string];
 
@@ -21,7 +20,6 @@ async function opened() {
 }
 
 await answer(async () => {
-  if (options === 'destroy') return destroy(location).then(() => 'destroyed');
   db = await opened();
   return 'open';
 });

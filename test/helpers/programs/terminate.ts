@@ -29,7 +29,7 @@ async function goOn(): Promise<void> {
 const main = goOn();
 
 for (let round = 0; round < Number(rounds); round++) {
-  const workers = [worker('write', 10 + round), worker('mix', 1000 + round), worker('scan', 0)];
+  const workers = [worker('write', 10 + round), worker('mix', 1000 + round), worker('scan', 0), worker('objects', 0)];
   await Promise.all(workers.map(message));
   for (let i = 0; i < round * 3; i++) await new Promise(setImmediate);
   // One that is still loading, or opening, as well.

@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { open } from '../../../lib/index.ts';
 
 interface Job {
-  task: 'write' | 'scan' | 'increment' | 'count' | 'mix';
+  task: 'write' | 'scan' | 'count' | 'mix' | 'objects';
   location: string;
   id: number;
   count: number;
@@ -32,6 +32,20 @@ if (task === 'write') {
   for (let i = 0; i < count; i++) say(await scan());
 } else if (task === 'count') {
   say(await scan());
+} else if (task === 'objects') {
+  // Makes native objects without a pause, so that an end from outside falls amid that.
+  const snapshot = await db.snapshot();
+  for (let i = 0; ; i++) {
+    for (let j = 0; j < 300; j++) {
+      db.iterator({ limit: 1, snapshot });
+      void db.snapshot();
+      db.getSync(key(j));
+      void db.getMany([key(j)], { snapshot });
+      if (j % 50 === 0) db.stats();
+    }
+    if (i === 0) say('running');
+    await new Promise(setImmediate);
+  }
 } else if (task === 'mix') {
   // Everything at once, never waiting for anything, until it is ended from outside.
   for (let i = 0; ; i++) {
