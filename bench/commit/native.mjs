@@ -1,0 +1,20 @@
+/** The C++ side (bench/native/sync_write.cc): built on demand, as bench/peers builds its driver. */
+
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const BUILD = `${ROOT}build-bench`;
+
+function cmake(...args) {
+  const { status, error, stdout, stderr } = spawnSync('cmake', args, { cwd: ROOT, encoding: 'utf8' });
+  if (error) throw new Error(`cmake does not run (${error.message}): leave C++ out with --without-native`);
+  if (status !== 0) throw new Error(`building the C++ program failed:\n${stdout}${stderr}`);
+}
+
+/** @returns {string} path of the executable, up to date */
+export function buildSyncWrite() {
+  cmake('-S', '.', '-B', BUILD, '-G', 'Ninja', '-DCMAKE_BUILD_TYPE=Release', '-DTHERMOCLINE_BENCH=ON');
+  cmake('--build', BUILD, '--target', 'sync_write');
+  return `${BUILD}/sync_write`;
+}
