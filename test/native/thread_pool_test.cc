@@ -1,0 +1,160 @@
+#include "engine/platform/thread_pool.h"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <barrier>
+#include <latch>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support.h"
+
+namespace thermocline {
+namespace {
+
+TEST(ThreadPoolTest, OneThreadRunsTasksInTheOrderTheyWerePosted) {
+  std::vector<int> ran;
+  ThreadPool pool("test", 1);
+  for (int i = 0; i < 1000; i++) {
+    pool.Post([&ran, i] { ran.push_back(i); });
+  }
+  pool.Shutdown();
+  ASSERT_EQ(ran.size(), 1000u);
+  for (int i = 0; i < 1000; i++) EXPECT_EQ(ran[static_cast<size_t>(i)], i);
+}
+
+TEST(ThreadPoolTest, AllThreadsWorkAtOnce) {
+  constexpr int kThreads = 4;
+  ThreadPool pool("test", kThreads);
+  EXPECT_EQ(pool.threads(), kThreads);
+  std::barrier together(kThreads);  // passes only if as many tasks run at the same time
+  std::atomic<int> passed{0};
+  for (int i = 0; i < 3 * kThreads; i++) {
+    pool.Post([&] {
+      together.arrive_and_wait();
+      passed++;
+    });
+  }
+  pool.Shutdown();
+  EXPECT_EQ(passed, 3 * kThreads);
+}
+
+TEST(ThreadPoolTest, ShutdownRunsWhatIsQueued) {
+  std::atomic<int> ran{0};
+  ThreadPool pool("test", 2);
+  std::latch release(1);
+  for (int i = 0; i < 2; i++) {
+    pool.Post([&] { release.wait(); });
+  }
+  for (int i = 0; i < 100; i++) {
+    pool.Post([&] { ran++; });
+  }
+  EXPECT_EQ(ran, 0);
+  std::thread closer([&] { pool.Shutdown(); });
+  release.count_down();
+  closer.join();
+  EXPECT_EQ(ran, 100);
+}
+
+TEST(ThreadPoolTest, DestructionRunsWhatIsQueued) {
+  std::atomic<int> ran{0};
+  {
+    ThreadPool pool("test", 3);
+    for (int i = 0; i < 100; i++) {
+      pool.Post([&] { ran++; });
+    }
+  }
+  EXPECT_EQ(ran, 100);
+}
+
+TEST(ThreadPoolTest, ShutdownTwiceIsAllowed) {
+  ThreadPool pool("test", 2);
+  std::atomic<int> ran{0};
+  pool.Post([&] { ran++; });
+  pool.Shutdown();
+  pool.Shutdown();
+  EXPECT_EQ(ran, 1);
+}
+
+TEST(ThreadPoolTest, TasksMayPostTasksAndShutdownRunsThoseToo) {
+  std::atomic<int> ran{0};
+  ThreadPool pool("test", 2);
+  std::function<void(int)> chain = [&](int left) {
+    ran++;
+    if (left > 0) pool.Post([&chain, left] { chain(left - 1); });
+  };
+  std::latch release(1);
+  pool.Post([&] {
+    release.wait();
+    chain(99);
+  });
+  std::thread closer([&] { pool.Shutdown(); });
+  release.count_down();
+  closer.join();
+  EXPECT_EQ(ran, 100);
+}
+
+TEST(ThreadPoolTest, ATaskGivesUpWhatItOwnsBeforeTheNextBegins) {
+  ThreadPool pool("test", 1);
+  // Its destructor posts, which would lock up if it ran under the pool's lock.
+  struct Owned {
+    ThreadPool* pool;
+    std::atomic<bool>* gone;
+    ~Owned() {
+      *gone = true;
+      pool->Post([] {});
+    }
+  };
+  std::atomic<bool> gone{false};
+  auto owned = std::make_shared<Owned>(&pool, &gone);
+  bool was_gone = false;
+  std::latch both_posted(1);
+  pool.Post([&both_posted, owned] { both_posted.wait(); });
+  pool.Post([&] { was_gone = gone; });
+  owned.reset();
+  both_posted.count_down();
+  pool.Shutdown();
+  EXPECT_TRUE(was_gone);
+}
+
+TEST(ThreadPoolTest, ManyThreadsMayPost) {
+  constexpr int kPosters = 4;
+  constexpr int kEach = 5000;
+  std::atomic<int> ran{0};
+  ThreadPool pool("test", 3);
+  std::vector<std::thread> posters;
+  for (int i = 0; i < kPosters; i++) {
+    posters.emplace_back([&] {
+      for (int j = 0; j < kEach; j++) pool.Post([&] { ran.fetch_add(1); });
+    });
+  }
+  for (std::thread& poster : posters) poster.join();
+  pool.Shutdown();
+  EXPECT_EQ(ran, kPosters * kEach);
+}
+
+TEST(ThreadPoolTest, ThreadsCarryTheFirstFifteenCharactersOfTheName) {
+  ThreadPool pool("tc-a-very-long-name", 1);
+  char name[32] = {};
+  pool.Post([&name] { pthread_getname_np(pthread_self(), name, sizeof name); });
+  pool.Shutdown();
+  EXPECT_STREQ(name, "tc-a-very-long-");
+}
+
+TEST(ThreadPoolDeathTest, AnExceptionFromATaskEndsTheProcess) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_DEATH(
+      {
+        ThreadPool pool("test", 1);
+        pool.Post([] { throw std::runtime_error("lost"); });
+        pool.Shutdown();
+      },
+      "");
+}
+
+}  // namespace
+}  // namespace thermocline
