@@ -184,6 +184,7 @@ void Committer::CommitGroup() {
       status = BuildBatch();
     }
     if (status.ok()) status = WriteGroup();
+    if (status.ok()) RecordGroup();
   } catch (const std::exception& error) {
     // Out of memory, in practice. What reached the store is unknown, so nothing more is accepted.
     deps_.cache->AbandonWrite();
@@ -257,22 +258,29 @@ Status Committer::DecodeSubmission(const Submission& submission, Span* span) {
 // Only what is written gets an id, so that ids never outrun RocksDB's sequence numbers, from which
 // the next opening goes on.
 void Committer::AssignIds() {
-  const bool record = recent_.active();
   for (Span& span : spans_) {
     span.first_commit_id = next_commit_id_;
+    for (size_t i = span.begin; i < span.end; i++) span.kept += ops_[i].superseded ? 0 : 1;
+    next_commit_id_ += span.atomic ? std::min<uint32_t>(span.kept, 1) : span.kept;
+  }
+}
+
+// Once it is written: what was not is no conflict, and its ids are given again, to others. What is
+// validated comes first in its group, so nobody has looked in between.
+void Committer::RecordGroup() {
+  if (!recent_.active()) return;
+  for (const Span& span : spans_) {
+    uint64_t id = span.first_commit_id;
     for (size_t i = span.begin; i < span.end; i++) {
       if (ops_[i].superseded) continue;
       const PackedOp& op = ops_[i].packed;
-      const uint64_t id = next_commit_id_ + (span.atomic ? 0 : span.kept);
-      span.kept++;
-      if (!record) continue;
       if (op.type == OpType::kDeleteRange) {
         recent_.RecordRange(op.key, op.value, op.has_end, id);
       } else {
         recent_.RecordKey(op.key, id);
       }
+      if (!span.atomic) id++;
     }
-    next_commit_id_ += span.atomic ? std::min<uint32_t>(span.kept, 1) : span.kept;
   }
 }
 

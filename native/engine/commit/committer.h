@@ -126,6 +126,7 @@ class Committer {
   Status DecodeSubmission(const Submission& submission, Span* span);
   void MarkSuperseded();
   void AssignIds();
+  void RecordGroup();
   Status BuildBatch();
   Status AppendOp(const Op& op);
   Status AppendRangeDelete(const Op& op);

@@ -32,18 +32,24 @@ class RocksListener : public rocksdb::EventListener {
     flush_began_.erase(began);
   }
 
-  // After a hard error writes go on when the program says so (Committer::Resume): RocksDB's own
-  // poll for space, every five seconds, would answer Busy to that meanwhile. Soft errors, of a
-  // compaction, it may retry.
-  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status error,
+  // Writes go on when the program says so (Committer::Resume). RocksDB's own poll for space, every
+  // five seconds, would answer Busy to that meanwhile; a compaction that failed is tried again
+  // without it.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
                             bool* auto_recovery) override {
-    if (error.severity() >= rocksdb::Status::Severity::kHardError) *auto_recovery = false;
+    *auto_recovery = false;
   }
 
-  // The echo of an append that failed, whose own error is on record or about to be: recorded as a
-  // failed sync it would be fatal, and a full disk would not be one to resume from.
-  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) override {
-    if (LogHadFailed(*error)) *error = rocksdb::Status::OK();
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
+    if (LogHadFailed(*error)) {
+      // The echo of an append that failed, whose own error is on record or about to be: recorded
+      // as a failed sync it would be fatal, and a full disk would not be one to resume from.
+      *error = rocksdb::Status::OK();
+    } else if (reason == rocksdb::BackgroundErrorReason::kMemTable && error->IsNoSpace()) {
+      // RocksDB calls a full disk fatal where a new log is begun: a resume() before there is room
+      // would be the last. Nothing is lost there, since no log is buffered (manual_wal_flush).
+      *error = rocksdb::Status(*error, rocksdb::Status::Severity::kHardError);
+    }
   }
 
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include "engine/record/coding.h"
 #include "engine/record/commit_header.h"
+#include "engine/tier/log_check.h"
 
 namespace thermocline {
 
@@ -49,6 +51,27 @@ struct Families {
     return {};
   }
 };
+
+// The manifest and the logs, before RocksDB reads them and deletes what it believes to be obsolete.
+// After a loss of power whole records may lie behind a hole in a log.
+Status CheckLogs(const std::string& directory, bool after_power_loss) {
+  const std::filesystem::path folder(directory);
+  std::string manifest;
+  std::ifstream current(folder / "CURRENT");
+  std::getline(current, manifest);
+  std::error_code error;
+  Status status;
+  if (manifest.starts_with("MANIFEST-") && std::filesystem::exists(folder / manifest, error)) {
+    status = CheckLogEnd((folder / manifest).string());
+  }
+  if (after_power_loss) return status;
+  for (const auto& file : std::filesystem::directory_iterator(folder, error)) {
+    if (status.ok() && file.path().extension() == ".log") {
+      status = CheckLogEnd(file.path().string());
+    }
+  }
+  return status;
+}
 
 // A directory without our meta column family: OK if it is a store whose creation was cut short,
 // which is empty; anything else is not ours.
@@ -125,7 +148,8 @@ Status HotStore::Open(const std::string& directory, const EngineOptions& options
   Families families;
   Status status;
   if (exists) {
-    status = families.List(db_options_, directory);
+    status = CheckLogs(directory, options.after_power_loss);
+    if (status.ok()) status = families.List(db_options_, directory);
     // Before opening for writing would give somebody else's database a column family of ours.
     if (status.ok() && !families.has_meta) {
       status = CheckUnmarked(db_options_, directory, families);
