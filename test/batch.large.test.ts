@@ -73,6 +73,26 @@ test('killed at any moment of its commit, all of them are there or none', async 
   console.log(`\n   records found after each kill: ${found.join(', ')}`);
 });
 
+test('the memory of a large batch is given back when it has been written', async () => {
+  const db = await space.open({ memory: { hotCache: 0, writeBuffer: '8MB' } });
+  const before = process.memoryUsage().arrayBuffers;
+  const value = 'x'.repeat(10_000);
+  const operations = Array.from({ length: 5000 }, (_, i) => ({ type: 'put' as const, key: `k${i}`, value }));
+  await db.batch(operations);
+  await db.commit(operations).durable;
+  const batch = db.beginBatch();
+  for (const { key } of operations) batch.put(key, value);
+  await batch.commit();
+  // Buffers are freed by the garbage collector, some time after it was asked.
+  let kept = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 100 && kept > 5 * MIB; i++) {
+    globalThis.gc?.();
+    await delay(10);
+    kept = process.memoryUsage().arrayBuffers - before;
+  }
+  assert.ok(globalThis.gc === undefined || kept <= 5 * MIB, `${Math.round(kept / MIB)} MiB are kept`);
+});
+
 test('a batch above its limit is refused before it is sent, and the limit can be raised', async () => {
   const db = await space.open({ memory: { hotCache: 0 } });
   const value = 'x'.repeat(MIB);
