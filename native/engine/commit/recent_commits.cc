@@ -56,9 +56,6 @@ void RecentCommits::RecordRange(std::string_view start, std::string_view end, bo
 Status RecentCommits::Check(const ReadSet& reads) {
   std::lock_guard lock(mutex_);
   const uint64_t since = reads.start_commit_id;
-  if (!open_.contains(since)) {
-    return {Code::kConflict, "the transaction had ended before its commit was validated"};
-  }
   if (since < forgotten_) {
     return {Code::kConflict, "the transaction was open for too long under too many writes"};
   }

@@ -37,7 +37,7 @@ class RecentCommits {
 
   void RecordKey(std::string_view key, uint64_t commit_id);
   void RecordRange(std::string_view start, std::string_view end, bool has_end, uint64_t commit_id);
-  // OK, or ERR_CONFLICT.
+  // OK, or ERR_CONFLICT. REQUIRES: the transaction that read this has not ended.
   Status Check(const ReadSet& reads);
 
  private:
