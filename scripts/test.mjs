@@ -24,7 +24,13 @@ function report(name, { passed, failed }, skipped, started, output) {
   if (failed > 0) parts.push(`${failed} failed`);
   if (skipped > 0) parts.push(`${skipped} skipped`);
   console.log(`${failed > 0 ? 'FAIL' : 'ok  '} ${name}: ${parts.join(', ')} (${clock(Date.now() - started)})`);
-  if (failed > 0) console.log(output.trim().replace(/\n{3,}/g, '\n\n').replace(/^/gm, '     | '));
+  if (failed > 0)
+    console.log(
+      output
+        .trim()
+        .replace(/\n{3,}/g, '\n\n')
+        .replace(/^/gm, '     | '),
+    );
 }
 
 function howItEnded({ code, signal }, deadline) {

@@ -152,7 +152,8 @@ class PowerLossTest : public testing::Test {
       cut_while_opening_++;
     }
     disk_->Stop();
-    unsigned long calls = disk_->total(); (void)calls;
+    unsigned long calls = disk_->total();
+    (void)calls;
     disk_->LosePower(loss, seed);
     disk_->Restart();
     PretendToHaveBooted();
@@ -161,7 +162,10 @@ class PowerLossTest : public testing::Test {
     Records found = RecordsOf(engine_.get());
     std::string why;
     const Verdict verdict = history.Judge(found, Crash::kPower, &why);
-    if (getenv("DBG")) printf("seed %u opened %d accepted %zu applied %zu calls %lu verdict %d found %zu\n", seed, opened.ok(), history.accepted(), history.AppliedSoFar(), calls, (int)verdict, found.size());
+    if (getenv("DBG"))
+      printf("seed %u opened %d accepted %zu applied %zu calls %lu verdict %d found %zu\n", seed,
+             opened.ok(), history.accepted(), history.AppliedSoFar(), calls, (int)verdict,
+             found.size());
     EXPECT_NE(verdict, Verdict::kBroken) << why;
     if (loss == Disk::Loss::kEverything || !with_log) {
       EXPECT_EQ(verdict, Verdict::kExact) << "later writes are there and earlier ones missing";
