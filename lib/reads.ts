@@ -157,7 +157,6 @@ export class Reads<K, V> {
   ): Promise<R> {
     const packed = this.#spare ?? new Packer(PACK_BYTES);
     this.#spare = undefined;
-    packed.reset();
     for (let i = 0; i < keys.length; i++) packed.key(this.#keys.encode(keys[i]));
     const { count } = packed;
     let resolve: (value: R) => void = () => {};
@@ -173,6 +172,7 @@ export class Reads<K, V> {
       (error) => reject(error),
     );
     const ready = this.#native.getMany(ticket, packed.buffer, packed.size, count, flags, snapshot);
+    packed.reset();
     this.#spare = packed;
     if (ready !== undefined) {
       withdrawTicket(ticket);

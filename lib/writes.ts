@@ -261,10 +261,10 @@ export class Writes<K, V> {
   #packing<R>(use: (packed: Packer) => R): R {
     const packed = this.#spare ?? new Packer(PACK_BYTES);
     this.#spare = undefined;
-    packed.reset();
     try {
       return use(packed);
     } finally {
+      packed.reset(); // now, so that what a huge batch has grown is not kept until the next one
       this.#spare = packed;
     }
   }
