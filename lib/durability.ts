@@ -75,6 +75,31 @@ export function putExpiry(options: { ttl?: number } | undefined): number {
   return ttl === undefined ? 0 : expiryOf(ttl);
 }
 
+const waiting = new WeakMap<AbortSignal, { calls: Set<() => void>; listener: () => void }>();
+
+/** One listener for all who wait on a signal: many may, and Node warns of more than ten. */
+function listen(signal: AbortSignal, call: () => void): () => void {
+  let entry = waiting.get(signal);
+  if (entry === undefined) {
+    const calls = new Set<() => void>();
+    const listener = () => {
+      waiting.delete(signal);
+      for (const each of calls) each();
+    };
+    entry = { calls, listener };
+    waiting.set(signal, entry);
+    signal.addEventListener('abort', listener, { once: true });
+  }
+  const { calls, listener } = entry;
+  calls.add(call);
+  return () => {
+    calls.delete(call);
+    if (calls.size > 0 || waiting.get(signal)?.calls !== calls) return;
+    waiting.delete(signal);
+    signal.removeEventListener('abort', listener);
+  };
+}
+
 /** @internal The promise, or ERR_ABORTED as soon as the signal says so. */
 export function until<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
   if (signal === undefined) return promise;
@@ -83,8 +108,8 @@ export function until<T>(signal: AbortSignal | undefined, promise: Promise<T>): 
     return Promise.reject(aborted(signal));
   }
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(aborted(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    const give = () => reject(aborted(signal));
+    const forget = listen(signal, give);
+    promise.then(resolve, reject).finally(forget);
   });
 }
