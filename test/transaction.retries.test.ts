@@ -194,6 +194,30 @@ test('a signal ends the trying with ERR_ABORTED: between attempts, while the fun
   assert.equal(ran, false);
 });
 
+test('an abort while the commit waits for its turn does not spare it the validation', async () => {
+  // The committer takes what waits once a second, so that the abort comes between the call and the validation.
+  const db = await space.open({ group: { window: 1000, floor: '1MB', ceiling: '1MB' } });
+  for (const other of ['put', 'deleteRange'] as const) {
+    await db.put('n', '1');
+    const controller = new AbortController();
+    let writing: Promise<void> | undefined;
+    const losing = db.transaction(
+      async (tx) => {
+        const n = Number(await tx.get('n'));
+        writing = other === 'put' ? db.put('n', '5') : db.deleteRange({ prefix: 'n' });
+        tx.put('n', `${n + 1}`);
+        tx.put('own', 'x');
+        setImmediate(() => controller.abort());
+      },
+      { signal: controller.signal },
+    );
+    await rejects(losing, 'ERR_ABORTED');
+    await writing;
+    await db.put('behind', 'v');
+    assert.deepEqual(await db.getMany(['n', 'own']), [other === 'put' ? '5' : undefined, undefined]);
+  }
+});
+
 test('an abandoned transaction blocks nobody: not writes, not other transactions, not flush, compact or close', async () => {
   const location = space.folder();
   const db = await space.open({ memory: { writeBuffer: '1MB' } }, location);
