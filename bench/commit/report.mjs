@@ -72,7 +72,8 @@ function sentences(things, of) {
       const [p50, p95, p99] = ['p50', 'p95', 'p99'].map((name) => time(of1(name)));
       lines.push(
         `half load: ${rate(of1('perSecond'))} wal puts/s of ${rate(of1('most'))} that 256 writers reach: ` +
-          `P50 ${p50}, P95 ${p95}, P99 ${p99} from the moment each was due`,
+          `P50 ${p50}, P95 ${p95}, P99 ${p99} from the moment each was due (from its call: P50 ` +
+          `${time(of1('callP50'))}, P99 ${time(of1('callP99'))})`,
       );
     } else if (kind === 'beside') {
       lines.push(
