@@ -247,16 +247,20 @@ export async function retrying<K, V, R>(
   for (let attempt = 0; ; attempt++) {
     if (signal?.aborted) throw aborted(signal);
     const transaction = await beginTransaction(source);
+    let committing: Promise<void> | undefined;
     try {
       const result = await until(signal, Promise.resolve(step(transaction)));
       if (signal?.aborted) throw aborted(signal);
-      await until(signal, transaction.commit(flags));
+      committing = transaction.commit(flags);
+      await until(signal, committing);
       return result;
     } catch (error) {
       const conflict = error instanceof ThermoclineError && error.code === 'ERR_CONFLICT';
       if (!conflict || attempt >= retries) throw error;
     } finally {
-      await transaction.end();
+      // Not before its commit was validated, whatever the caller was told: it needs what is recorded while it is open.
+      if (committing === undefined) await transaction.end();
+      else committing.catch(() => {}).finally(() => transaction.end());
     }
     // Full jitter: those who collided spread out instead of colliding again.
     const ceiling = Math.min(50, 2 ** attempt);

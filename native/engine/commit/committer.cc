@@ -219,7 +219,12 @@ Status Committer::DecodeGroup() {
   has_expiry_ = false;
   for (auto& submission : group_) {
     Status status;
-    if (submission->reads) status = recent_.Check(*submission->reads);
+    if (submission->reads) {
+      // Once it has ended, nothing is recorded for it any more.
+      status = recent_.IsOpen(submission->reads->start_commit_id)
+                   ? recent_.Check(*submission->reads)
+                   : Status(Code::kConflict, "the transaction ended before it was validated");
+    }
     Span span{.begin = ops_.size(), .atomic = submission->atomic};
     if (status.ok()) status = DecodeSubmission(*submission, &span);
     if (!status.ok()) {

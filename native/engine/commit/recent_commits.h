@@ -35,6 +35,9 @@ class RecentCommits {
   // Whether any transaction is open. One that begins later does so on the committer's thread.
   bool active() const { return active_count_.load(std::memory_order_acquire) > 0; }
 
+  // Whether a transaction that began there has not ended.
+  bool IsOpen(uint64_t start_commit_id);
+
   void RecordKey(std::string_view key, uint64_t commit_id);
   void RecordRange(std::string_view start, std::string_view end, bool has_end, uint64_t commit_id);
   // OK, or ERR_CONFLICT. REQUIRES: the transaction that read this has not ended.
