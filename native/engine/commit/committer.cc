@@ -458,18 +458,19 @@ void Committer::Refuse(const Status& cause, bool resumable) {
 }
 
 void Committer::ReportGroup(const Status& status) {
+  // What waits for a sync first: the stage may begin while the others are told.
+  for (auto& submission : group_) {
+    if (!submission || submission->durability != Durability::kFsync || !status.ok()) continue;
+    if (submission->applied) submission->applied(status);
+    to_sync_.push_back(std::move(submission));
+  }
+  if (!to_sync_.empty()) fsync_->Add(&to_sync_);
   for (auto& submission : group_) {
     if (!submission) continue;
-    const bool wants_sync = submission->durability == Durability::kFsync && status.ok();
     if (submission->applied && status.ok()) submission->applied(status);
-    if (wants_sync) {
-      to_sync_.push_back(std::move(submission));
-    } else {
-      Report(std::move(submission), status);
-    }
+    Report(std::move(submission), status);
   }
   group_.clear();
-  if (!to_sync_.empty()) fsync_->Add(&to_sync_);
 }
 
 void Committer::Report(std::unique_ptr<Submission> submission, const Status& status) {
