@@ -52,7 +52,7 @@ export async function runEngineTests(program, { name = 'engine', filters = [], e
   const results = path.join(folder, 'results.json');
   const started = Date.now();
   try {
-    const args = [...wrapper, program, `--gtest_output=json:${results}`, '--gtest_color=no'];
+    const args = [...wrapper, program, `--gtest_output=json:${results}`, '--gtest_color=no', '--gtest_brief=1'];
     if (filters.length > 0) args.push(`--gtest_filter=${filters.map((text) => `*${text}*`).join(':')}`);
     const [command, ...rest] = args;
     const ended = await run(command, rest, { env, quiet: true, allowFailure: true, timeout: ENGINE_DEADLINE });
@@ -64,8 +64,7 @@ export async function runEngineTests(program, { name = 'engine', filters = [], e
     }
     const failed = Math.max(total.failures, ended.code === 0 ? 0 : 1);
     const count = { passed: Math.max(0, total.tests - total.disabled - failed), failed };
-    const lines = ended.output.split('\n').filter((line) => !/^\[ +(OK|RUN) +\]/.test(line));
-    report(name, count, total.disabled, started, `${lines.join('\n')}\n${howItEnded(ended, ENGINE_DEADLINE)}`);
+    report(name, count, total.disabled, started, `${ended.output}\n${howItEnded(ended, ENGINE_DEADLINE)}`);
     return count;
   } finally {
     rmSync(folder, { recursive: true, force: true });

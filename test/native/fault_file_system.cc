@@ -475,7 +475,7 @@ Status WriteHistory::Submit(Engine* engine, std::vector<Operation> operations, b
   if (!accepted.ok()) {
     std::lock_guard lock(mutex_);
     entries_.pop_back();
-    unreported_--;
+    if (--unreported_ == 0) reported_.notify_all();
   }
   return accepted;
 }
