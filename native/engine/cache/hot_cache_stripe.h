@@ -82,7 +82,7 @@ class HotCacheGarbage {
 
 // The fingerprints of keys that recently fell out of the small queue: buckets of 16, each a FIFO.
 // Two bytes a key and no list: hashing spreads insertions evenly, so that a bucket's own order
-// comes close to the order over all. A wrong match (1 in 4,000) only sends a key to the main queue
+// comes close to the order over all. A wrong match (1 in 2,000) only sends a key to the main queue
 // too soon.
 class HotCacheGhosts {
  public:
