@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
+import { type Alert, AlertWatch } from './alerts.ts';
 import { Batch, type BatchOptions } from './batch.ts';
 import { applyConditional, type Condition, checkCondition, encodeOperations, hasConditions } from './conditions.ts';
 import { call, takeError } from './dispatcher.ts';
@@ -75,8 +76,12 @@ export interface IteratorOptions<K, V> extends KeyRange<K>, ReadOptions<K, V> {
   fillCache?: boolean;
 }
 
-/** Events: `'drain'` after {@link Database.needsDrain} was true, `'closed'` once closed. */
+/**
+ * Events: `'drain'` after {@link Database.needsDrain} was true, `'alert'` when something needs an operator's eye and when
+ * it is over (looked at every second while there is a listener), `'closed'` once closed.
+ */
 export interface DatabaseEvents {
+  alert: [alert: Alert];
   drain: [];
   closed: [];
 }
@@ -102,6 +107,10 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   readonly #reads: Reads<K, V>;
   readonly #bytes: Reads<Buffer, Buffer>;
   readonly #writes: Writes<K, V>;
+  readonly #alerts = new AlertWatch(
+    () => this.stats(),
+    (alert) => this.emit('alert', alert),
+  );
   #status: Status = 'open';
   #closed: Promise<void> | undefined;
 
@@ -123,6 +132,13 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     this.#reads = new Reads(native, keys, values);
     this.#bytes = new Reads(native, bufferKeys, bufferValues);
     this.#writes = new Writes(native, keys, values, readOnly, durability, maxInFlight, () => this.emit('drain'));
+    const events: EventEmitter<Record<string, [event: string]>> = this as never;
+    events.on('newListener', (event) => {
+      if (event === 'alert' && this.#status === 'open') this.#alerts.start();
+    });
+    events.on('removeListener', (event) => {
+      if (event === 'alert' && this.listenerCount('alert') === 0) this.#alerts.stop();
+    });
   }
 
   get status(): Status {
@@ -497,6 +513,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   close(): Promise<void> {
     if (this.#closed === undefined) {
       this.#status = 'closing';
+      this.#alerts.stop();
       this.#writes.flush();
       this.#reads.flush();
       this.#closed = call<undefined>((ticket) => this.#native.close(ticket)).finally(() => {

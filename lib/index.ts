@@ -1,3 +1,4 @@
+export type { Alert } from './alerts.ts';
 export { Batch, type BatchOptions, type Savepoint } from './batch.ts';
 export { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './boundary.ts';
 export type { Condition } from './conditions.ts';
@@ -22,5 +23,5 @@ export type { GroupOptions, MemoryOptions, OpenOptions, Preset, ThreadOptions } 
 export type { KeyRange } from './range.ts';
 export type { Size } from './size.ts';
 export { Snapshot } from './snapshot.ts';
-export type { LatencySeconds, OperationTotals, Stats } from './stats.ts';
+export type { LatencySeconds, OperationTotals, Stats, WorkClass, WorkStats } from './stats.ts';
 export { Transaction } from './transaction.ts';

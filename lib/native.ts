@@ -12,6 +12,7 @@ export interface NativeOptions {
   writeBuffer?: number;
   readThreads?: number;
   backgroundThreads?: number;
+  maintenanceThreads?: number;
   hardInFlightBytes?: number;
   minGroupBytes?: number;
   maxGroupBytes?: number;

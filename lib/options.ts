@@ -23,6 +23,8 @@ export interface ThreadOptions {
   read?: number;
   /** Flushes and compactions. Default: one per processor, at least 2 and at most 8. */
   background?: number;
+  /** What nobody waits for, run at low priority: `compact()` at present. Default 1, at most 64. */
+  maintenance?: number;
 }
 
 /** How the engine coalesces writes that arrive together. */
@@ -129,7 +131,7 @@ export function checkDurability(value: unknown): Durability {
 export function nativeOptions(options: unknown): NativeOptions {
   const given = checkObject(options, NAMES, 'of open') ?? {};
   const memory = checkObject(given.memory, new Set(['hotCache', 'blockCache', 'writeBuffer']), 'of memory') ?? {};
-  const threads = checkObject(given.threads, new Set(['read', 'background']), 'of threads') ?? {};
+  const threads = checkObject(given.threads, new Set(['read', 'background', 'maintenance']), 'of threads') ?? {};
   const group = checkObject(given.group, new Set(['floor', 'ceiling', 'window']), 'of group') ?? {};
   const { window } = group;
   if (window !== undefined && !(typeof window === 'number' && window >= 0 && window <= 1000)) {
@@ -149,6 +151,7 @@ export function nativeOptions(options: unknown): NativeOptions {
     writeBuffer: size(memory.writeBuffer, 'memory.writeBuffer'),
     readThreads: integer(threads.read, 'threads.read', 1, 256),
     backgroundThreads: integer(threads.background, 'threads.background', 1, 256),
+    maintenanceThreads: integer(threads.maintenance, 'threads.maintenance', 1, 64),
     hardInFlightBytes: size(given.maxInFlight, 'maxInFlight'),
     minGroupBytes: size(group.floor, 'group.floor'),
     maxGroupBytes: size(group.ceiling, 'group.ceiling'),

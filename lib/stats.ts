@@ -19,6 +19,26 @@ export interface LatencySeconds {
   p999: number;
 }
 
+/**
+ * Classes of work: reads (points and iterators), commits, log syncs, rare calls such as flush(), and background work that
+ * nobody waits for.
+ */
+export type WorkClass = 'read' | 'commit' | 'fsync' | 'task' | 'background';
+
+/** How the threads of one class spend their time. */
+export interface WorkStats {
+  threads: number;
+  /** Tasks that wait now. */
+  queued: number;
+  /** Tasks being worked on now. */
+  running: number;
+  /** Tasks that have ended. A commit task is one group of writes, an fsync task one sync. */
+  tasks: number;
+  /** From being asked for until work began. */
+  waitSeconds: LatencySeconds;
+  runSeconds: LatencySeconds;
+}
+
 /** One moment of the engine's counters, of all who share it. */
 export interface Stats {
   shards: number;
@@ -36,6 +56,8 @@ export interface Stats {
     /** Log syncs; each may serve many writes. */
     fsyncs: number;
     inFlightBytes: number;
+    /** `maxInFlight`: above it writes are refused. */
+    inFlightLimitBytes: number;
     /** Of the oldest write that waits for the committer. */
     queueAgeSeconds: number;
     /** What the adaptive grouping asks for at present. */
@@ -51,6 +73,17 @@ export interface Stats {
     blockCacheCapacityBytes: number;
     memtableBytes: number;
     tableReaderBytes: number;
+    /** Of the block cache: in use by reads and iterators, so it cannot be evicted. */
+    blockCachePinnedBytes: number;
+    /** `memory.writeBuffer`. */
+    memtableBudgetBytes: number;
+    /** Recent writes, kept while transactions are open to validate them with. */
+    transactionBytes: number;
+    transactionBudgetBytes: number;
+    /** Packed writes and results in transit, of all databases of the process. */
+    bufferBytes: number;
+    /** Kept for the next of them. */
+    idleBufferBytes: number;
   };
   disk: {
     tableBytes: number;
@@ -59,4 +92,6 @@ export interface Stats {
     runningFlushes: number;
     pendingCompactionBytes: number;
   };
+  /** The engine's threads by what they do. Flushes and compactions have threads of their own. */
+  threads: Record<WorkClass, WorkStats>;
 }

@@ -1,8 +1,9 @@
 // stats(): what is counted after known operations, as lib/stats.ts promises it.
 
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
-import type { LatencySeconds } from '../lib/index.ts';
+import type { LatencySeconds, Stats } from '../lib/index.ts';
 import { startWorker } from './helpers/thread.ts';
 import { type TextDatabase, Workspace } from './helpers/workspace.ts';
 
@@ -176,6 +177,40 @@ test('all who share a database share its counters, which begin anew when it is o
   assert.equal(second.stats().operations.put.records, 12);
   await second.close();
   assert.deepEqual((await space.open({}, db.location)).stats().operations.put, NOTHING);
+});
+
+test('threads: groups and syncs are the tasks of their stages, and every task was timed', async () => {
+  const db = await space.open({ threads: { read: 3, maintenance: 2 } });
+  for (let i = 0; i < 10; i++) await db.put(`key${i}`, 'value', { durability: 'fsync' });
+  await db.flush();
+  const all = await db.iterator().nextMany(100);
+  assert.equal(all.length, 10);
+  await db.compact();
+  // A task ends a little after what it was for.
+  const ended = ({ threads, writes }: Stats) =>
+    threads.commit.tasks === writes.groups && threads.fsync.tasks === writes.fsyncs && threads.background.tasks === 1;
+  while (!ended(db.stats())) await sleep(1);
+  const { threads } = db.stats();
+  assert.deepEqual(
+    Object.entries(threads).map(([name, work]) => [name, work.threads]),
+    [
+      ['read', 3],
+      ['commit', 1],
+      ['fsync', 1],
+      ['task', 2],
+      ['background', 2],
+    ],
+  );
+  assert.ok(threads.commit.tasks >= 10);
+  assert.equal(threads.fsync.tasks, 10);
+  assert.ok(threads.task.tasks >= 1);
+  assert.ok(threads.read.tasks >= 1);
+  for (const [name, work] of Object.entries(threads)) {
+    assert.equal(work.queued, 0, name);
+    assert.equal(work.runSeconds.count, work.tasks, name);
+    assert.ok(work.waitSeconds.count >= work.tasks, name);
+  }
+  await db.close();
 });
 
 test.run();

@@ -72,7 +72,7 @@ std::unique_ptr<Submission> SubmissionOf(const Napi::CallbackInfo& info) {
   submission->operations = info[3].As<Napi::Number>().Uint32Value();
   submission->atomic = (flags & 1) != 0;
   submission->durability = (flags & 2) != 0 ? Durability::kFsync : Durability::kWal;
-  submission->data = std::make_unique_for_overwrite<char[]>(submission->size);
+  submission->data = TakeBlock(submission->size);
   std::memcpy(submission->data.get(), packed.data, submission->size);
   return submission;
 }
@@ -358,7 +358,7 @@ Napi::Value DatabaseWrap::GetMany(const Napi::CallbackInfo& info) {
   const Bytes packed = BytesOf(env, info[1]);
   auto batch = std::make_shared<ReadBatch>();
   batch->packed_size = std::min<size_t>(info[2].As<Napi::Number>().Uint32Value(), packed.size);
-  batch->packed = std::make_unique_for_overwrite<char[]>(batch->packed_size);
+  batch->packed = TakeBlock(batch->packed_size);
   std::memcpy(batch->packed.get(), packed.data, batch->packed_size);
   batch->count = info[3].As<Napi::Number>().Uint32Value();
   const uint32_t flags = info[4].As<Napi::Number>().Uint32Value();
@@ -450,7 +450,7 @@ void DatabaseWrap::Compact(const Napi::CallbackInfo& info) {
     Status status = session->CheckWritable();
     return status.ok() ? session->engine().Compact(range) : status;
   };
-  StartAsync(state_->environment, state_->session->engine().task_pool(), std::move(op));
+  StartAsync(state_->environment, state_->session->engine().background_pool(), std::move(op));
 }
 
 void DatabaseWrap::ApproximateSize(const Napi::CallbackInfo& info) {

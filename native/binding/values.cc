@@ -48,6 +48,17 @@ Napi::Object HistogramToJs(Napi::Env env, const Histogram::Snapshot& snapshot) {
   return object;
 }
 
+Napi::Object WorkToJs(Napi::Env env, const WorkSnapshot& work) {
+  Napi::Object object = Napi::Object::New(env);
+  SetNumber(object, "threads", static_cast<double>(work.threads));
+  SetNumber(object, "queued", static_cast<double>(work.queued));
+  SetNumber(object, "running", static_cast<double>(work.running));
+  SetNumber(object, "tasks", static_cast<double>(work.tasks));
+  object.Set("waitSeconds", HistogramToJs(env, work.wait_nanos));
+  object.Set("runSeconds", HistogramToJs(env, work.run_nanos));
+  return object;
+}
+
 }  // namespace
 
 Bytes BytesOf(napi_env env, napi_value value) {
@@ -84,6 +95,7 @@ Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   ReadNumber(object, "writeBuffer", &options->memory.write_buffer);
   ReadNumber(object, "readThreads", &options->threads.read);
   ReadNumber(object, "backgroundThreads", &options->threads.background);
+  ReadNumber(object, "maintenanceThreads", &options->threads.maintenance);
   ReadNumber(object, "hardInFlightBytes", &options->hard_in_flight_bytes);
   ReadNumber(object, "minGroupBytes", &options->min_group_bytes);
   ReadNumber(object, "maxGroupBytes", &options->max_group_bytes);
@@ -169,6 +181,7 @@ napi_value StatsToJs(Napi::Env env, Engine& engine) {
   SetNumber(writes, "groupBytes", static_cast<double>(metrics.group_bytes));
   SetNumber(writes, "fsyncs", static_cast<double>(metrics.fsyncs));
   SetNumber(writes, "inFlightBytes", static_cast<double>(gauges.in_flight_bytes));
+  SetNumber(writes, "inFlightLimitBytes", static_cast<double>(gauges.in_flight_limit_bytes));
   SetNumber(writes, "queueAgeSeconds", static_cast<double>(gauges.queue_age_nanos) / 1e9);
   SetNumber(writes, "targetGroupBytes", static_cast<double>(gauges.target_group_bytes));
   SetNumber(writes, "backpressureRejections", static_cast<double>(metrics.backpressure_rejections));
@@ -183,6 +196,12 @@ napi_value StatsToJs(Napi::Env env, Engine& engine) {
             static_cast<double>(gauges.block_cache_capacity_bytes));
   SetNumber(memory, "memtableBytes", static_cast<double>(gauges.memtable_bytes));
   SetNumber(memory, "tableReaderBytes", static_cast<double>(gauges.table_reader_bytes));
+  SetNumber(memory, "blockCachePinnedBytes", static_cast<double>(gauges.block_cache_pinned_bytes));
+  SetNumber(memory, "memtableBudgetBytes", static_cast<double>(gauges.memtable_budget_bytes));
+  SetNumber(memory, "transactionBytes", static_cast<double>(gauges.transaction_bytes));
+  SetNumber(memory, "transactionBudgetBytes", static_cast<double>(gauges.transaction_budget_bytes));
+  SetNumber(memory, "bufferBytes", static_cast<double>(gauges.buffers.in_use_bytes));
+  SetNumber(memory, "idleBufferBytes", static_cast<double>(gauges.buffers.idle_bytes));
 
   Napi::Object disk = Napi::Object::New(env);
   SetNumber(disk, "tableBytes", static_cast<double>(gauges.sst_bytes));
@@ -190,6 +209,10 @@ napi_value StatsToJs(Napi::Env env, Engine& engine) {
   SetNumber(disk, "runningCompactions", static_cast<double>(gauges.running_compactions));
   SetNumber(disk, "runningFlushes", static_cast<double>(gauges.running_flushes));
   SetNumber(disk, "pendingCompactionBytes", static_cast<double>(gauges.pending_compaction_bytes));
+
+  Napi::Object threads = Napi::Object::New(env);
+  for (size_t i = 0; i < kWorkClasses; i++)
+    threads.Set(kWorkClassNames[i], WorkToJs(env, metrics.work[i]));
 
   Napi::Object stats = Napi::Object::New(env);
   SetNumber(stats, "shards", gauges.shards);
@@ -199,6 +222,7 @@ napi_value StatsToJs(Napi::Env env, Engine& engine) {
   stats.Set("writes", writes);
   stats.Set("memory", memory);
   stats.Set("disk", disk);
+  stats.Set("threads", threads);
   return stats;
 }
 

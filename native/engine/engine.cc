@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 constexpr const char* kLockFile = "LOCK";
 constexpr const char* kHotDirectory = "hot";
 constexpr int kTaskThreads = 2;
+constexpr int kBackgroundNice = 10;
 
 Status FromErrno(int error, const std::string& doing) {
   const Code code = error == ENOSPC ? Code::kNoSpace : error == EROFS ? Code::kReadOnly : Code::kIo;
@@ -139,8 +140,14 @@ Status Engine::OpenParts() {
   if (found && payload.size() != 8) return {Code::kCorruption, "the clock's record is damaged"};
   if (found) clock_.RaiseTo(DecodeFixed64(payload.data()));
 
-  read_pool_ = std::make_unique<ThreadPool>("tc-read", options_.threads.read);
-  task_pool_ = std::make_unique<ThreadPool>("tc-task", kTaskThreads);
+  const auto pool = [this](const char* name, int threads, WorkClass which, int nice) {
+    return std::make_unique<ThreadPool>(
+        name, threads, ThreadPoolOptions{.metrics = &metrics_->Work(which), .nice = nice});
+  };
+  read_pool_ = pool("tc-read", options_.threads.read, WorkClass::kRead, 0);
+  task_pool_ = pool("tc-task", kTaskThreads, WorkClass::kTask, 0);
+  background_pool_ =
+      pool("tc-background", options_.threads.maintenance, WorkClass::kBackground, kBackgroundNice);
   reader_ = std::make_unique<PointReader>(PointReader::Dependencies{
       .db = store_.db(),
       .shards = store_.shards(),
@@ -190,6 +197,7 @@ void Engine::Close() {
     if (committer_) committer_->Stop();
     if (read_pool_) read_pool_->Shutdown();
     if (task_pool_) task_pool_->Shutdown();
+    if (background_pool_) background_pool_->Shutdown();
     if (store_.db() != nullptr && committer_) {
       // First, since the clock's record could meet a full disk and hide that from the flush.
       if (!store_.has_log()) close_status_ = Flush();
@@ -316,8 +324,13 @@ Status Engine::LastKey(int shard, std::string* key, bool* found) {
 EngineGauges Engine::Gauges() {
   EngineGauges gauges;
   gauges.shards = store_.shards()->count();
+  gauges.in_flight_limit_bytes = options_.hard_in_flight_bytes;
+  gauges.transaction_budget_bytes = options_.transaction_memory_bytes;
+  gauges.memtable_budget_bytes = options_.memory.write_buffer;
+  gauges.buffers = block_pool::GetStats();
   if (committer_) {
     gauges.in_flight_bytes = committer_->in_flight_bytes();
+    gauges.transaction_bytes = committer_->recent().bytes();
     gauges.queue_age_nanos = committer_->queue_age_nanos();
     gauges.target_group_bytes = committer_->target_group_bytes();
   }
@@ -327,6 +340,7 @@ EngineGauges Engine::Gauges() {
   gauges.hot_cache_capacity_bytes = options_.memory.hot_cache;
   gauges.block_cache_bytes = shared_.block_cache->GetUsage();
   gauges.block_cache_capacity_bytes = shared_.block_cache->GetCapacity();
+  gauges.block_cache_pinned_bytes = shared_.block_cache->GetPinnedUsage();
   gauges.memtable_bytes = shared_.write_buffer_manager->memory_usage();
   for (rocksdb::ColumnFamilyHandle* shard : store_.shards()->handles) {
     const auto property = [&](const std::string& name) {

@@ -26,6 +26,7 @@
 #include "engine/commit/transaction.h"
 #include "engine/metrics/metrics.h"
 #include "engine/options.h"
+#include "engine/platform/block_pool.h"
 #include "engine/platform/file_lock.h"
 #include "engine/platform/thread_pool.h"
 #include "engine/read/cursor.h"
@@ -48,6 +49,7 @@ struct KeyRange {
 struct EngineGauges {
   int shards = 0;
   uint64_t in_flight_bytes = 0;
+  uint64_t in_flight_limit_bytes = 0;
   uint64_t queue_age_nanos = 0;     // of the oldest write that waits for the committer
   uint64_t target_group_bytes = 0;  // what GroupSizer asks for at present
   uint64_t hot_cache_bytes = 0;
@@ -55,8 +57,13 @@ struct EngineGauges {
   uint64_t hot_cache_capacity_bytes = 0;
   uint64_t block_cache_bytes = 0;
   uint64_t block_cache_capacity_bytes = 0;
+  uint64_t block_cache_pinned_bytes = 0;  // in use by reads and iterators: cannot be evicted
   uint64_t memtable_bytes = 0;
+  uint64_t memtable_budget_bytes = 0;
   uint64_t table_reader_bytes = 0;
+  uint64_t transaction_bytes = 0;  // recent writes kept for open transactions
+  uint64_t transaction_budget_bytes = 0;
+  BlockPoolStats buffers;  // packed writes and results, of all databases of the process
   uint64_t sst_bytes = 0;
   uint64_t estimated_keys = 0;
   uint64_t running_compactions = 0;
@@ -106,8 +113,10 @@ class Engine {
   Metrics& metrics() { return *metrics_; }
   EngineClock& clock() { return clock_; }
   ThreadPool& read_pool() { return *read_pool_; }
-  // For rare and long work (flush, compact, close): never on the read pool.
+  // For rare calls that wait (flush, estimates): never on the read pool.
   ThreadPool& task_pool() { return *task_pool_; }
+  // For what takes long and should not disturb: the system runs it after everything else.
+  ThreadPool& background_pool() { return *background_pool_; }
   EngineGauges Gauges();
   MetricsSnapshot Snapshot();
 
@@ -129,6 +138,7 @@ class Engine {
   HotStore store_;
   std::unique_ptr<ThreadPool> read_pool_;
   std::unique_ptr<ThreadPool> task_pool_;
+  std::unique_ptr<ThreadPool> background_pool_;
   std::unique_ptr<PointReader> reader_;
   std::unique_ptr<Committer> committer_;  // none when read-only
   std::once_flag closed_;

@@ -34,6 +34,9 @@ Status Finish(EngineOptions* options) {
   if (options->threads.background < 1 || options->threads.background > 256) {
     return {Code::kInvalidArgument, "threads.background must be between 1 and 256"};
   }
+  if (options->threads.maintenance < 1 || options->threads.maintenance > 64) {
+    return {Code::kInvalidArgument, "threads.maintenance must be between 1 and 64"};
+  }
   const MemoryBudget& memory = options->memory;
   if (std::max({memory.hot_cache, memory.block_cache, memory.write_buffer}) > kMaxMemoryBytes) {
     return {Code::kInvalidArgument, "a memory budget can be at most 1TB"};

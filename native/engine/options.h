@@ -38,8 +38,9 @@ struct MemoryBudget {
 inline constexpr size_t kMaxMemoryBytes = 1024 * kGiB;
 
 struct ThreadOptions {
-  int read = 0;        // point reads and cursors; 0: one per processor, at most 8
-  int background = 0;  // flushes and compactions; 0: one per processor, 2 to 8
+  int read = 0;         // point reads and cursors; 0: one per processor, at most 8
+  int background = 0;   // flushes and compactions; 0: one per processor, 2 to 8
+  int maintenance = 1;  // work that nobody waits for (metrics/work.h)
 };
 
 struct EngineOptions {

@@ -728,7 +728,7 @@ TEST_F(CommitterTest, MalformedSubmissionsAreRefusedAndWriteNothing) {
   Start();
   const auto submit = [this](std::string_view bytes, uint32_t operations) {
     auto submission = std::make_unique<Submission>();
-    submission->data = std::make_unique<char[]>(bytes.size());
+    submission->data = TakeBlock(bytes.size());
     std::copy(bytes.begin(), bytes.end(), submission->data.get());
     submission->size = bytes.size();
     submission->operations = operations;

@@ -88,7 +88,7 @@ inline std::shared_ptr<ReadBatch> BatchOf(const std::vector<std::string>& keys,
     packed += key;
   }
   auto batch = std::make_shared<ReadBatch>();
-  batch->packed = std::make_unique<char[]>(packed.size());
+  batch->packed = TakeBlock(packed.size());
   std::copy(packed.begin(), packed.end(), batch->packed.get());
   batch->packed_size = packed.size();
   batch->count = static_cast<uint32_t>(keys.size());

@@ -207,7 +207,7 @@ TEST_F(PointReaderTest, MalformedBatchesAreRefusedWithoutReading) {
   };
   for (const Case& c : cases) {
     auto batch = std::make_shared<ReadBatch>();
-    batch->packed = std::make_unique<char[]>(c.packed.size());
+    batch->packed = TakeBlock(c.packed.size());
     std::copy(c.packed.begin(), c.packed.end(), batch->packed.get());
     batch->packed_size = c.packed.size();
     batch->count = c.count;

@@ -112,7 +112,7 @@ class PackedWrites {
 
   std::unique_ptr<Submission> ToSubmission(bool atomic) const {
     auto submission = std::make_unique<Submission>();
-    submission->data = std::make_unique<char[]>(bytes_.size());
+    submission->data = TakeBlock(bytes_.size());
     std::copy(bytes_.begin(), bytes_.end(), submission->data.get());
     submission->size = bytes_.size();
     submission->operations = count_;

@@ -1,9 +1,14 @@
 #include "engine/platform/thread_pool.h"
 
 #include <pthread.h>
+#ifdef __linux__
+#include <sys/resource.h>
+#endif
 
+#include <algorithm>
 #include <atomic>
 #include <barrier>
+#include <chrono>
 #include <latch>
 #include <memory>
 #include <stdexcept>
@@ -144,6 +149,92 @@ TEST(ThreadPoolTest, ThreadsCarryTheFirstFifteenCharactersOfTheName) {
   pool.Shutdown();
   EXPECT_STREQ(name, "tc-a-very-long-");
 }
+
+// Posts while the only thread is held up, so that all of it waits at once.
+class HeldPool {
+ public:
+  explicit HeldPool(WorkMetrics* metrics = nullptr) : pool_("test", 1, {.metrics = metrics}) {
+    pool_.Post([this] {
+      began_.count_down();
+      release_.wait();
+    });
+    began_.wait();
+  }
+  void Post(char name, Priority priority) {
+    pool_.Post([this, name] { ran_ += name; }, priority);
+  }
+  // The tasks in the order they ran.
+  std::string Finish() {
+    release_.count_down();
+    pool_.Shutdown();
+    return ran_;
+  }
+
+ private:
+  std::latch began_{1};
+  std::latch release_{1};
+  std::string ran_;
+  ThreadPool pool_;
+};
+
+void LetAHeadStartPass() {
+  std::this_thread::sleep_for(std::chrono::nanoseconds(ThreadPool::kHeadStartNanos));
+}
+
+TEST(ThreadPoolTest, AmongTasksThatWaitTheUrgentOnesRunFirst) {
+  HeldPool pool;
+  pool.Post('l', Priority::kLow);
+  pool.Post('n', Priority::kNormal);
+  pool.Post('h', Priority::kHigh);
+  pool.Post('m', Priority::kLow);
+  pool.Post('o', Priority::kNormal);
+  EXPECT_EQ(pool.Finish(), "hnolm");
+}
+
+TEST(ThreadPoolTest, ATaskThatHasWaitedForItsHeadStartIsNotOvertakenAnyMore) {
+  HeldPool pool;
+  pool.Post('l', Priority::kLow);
+  pool.Post('n', Priority::kNormal);
+  LetAHeadStartPass();
+  pool.Post('h', Priority::kHigh);    // n has waited long enough for this one, l has not
+  pool.Post('m', Priority::kNormal);  // and l for this one
+  EXPECT_EQ(pool.Finish(), "nhlm");
+}
+
+TEST(ThreadPoolTest, CountsWhatWaitsRunsAndHasRun) {
+  const auto metrics = std::make_unique<WorkMetrics>();
+  HeldPool pool(metrics.get());
+  for (int i = 0; i < 3; i++) pool.Post('n', Priority::kNormal);
+  WorkSnapshot now = metrics->Snapshot();
+  EXPECT_EQ(now.threads, 1u);
+  EXPECT_EQ(now.queued, 3u);
+  EXPECT_EQ(now.running, 1u);
+  EXPECT_EQ(now.tasks, 0u);
+  EXPECT_EQ(now.wait_nanos.count, 1u);
+  LetAHeadStartPass();
+  pool.Finish();
+  now = metrics->Snapshot();
+  EXPECT_EQ(now.queued, 0u);
+  EXPECT_EQ(now.running, 0u);
+  EXPECT_EQ(now.tasks, 4u);
+  EXPECT_EQ(now.wait_nanos.count, 4u);
+  EXPECT_EQ(now.run_nanos.count, 4u);
+  EXPECT_GE(now.run_nanos.max_nanos, ThreadPool::kHeadStartNanos);   // the one that held it up
+  EXPECT_GE(now.wait_nanos.max_nanos, ThreadPool::kHeadStartNanos);  // those it held up
+}
+
+#ifdef __linux__
+TEST(ThreadPoolTest, ThreadsOfALowerPoolAreNicerThanTheirMaker) {
+  const int own = getpriority(PRIO_PROCESS, 0);
+  int theirs = 0;
+  {
+    ThreadPool pool("test", 1, {.nice = 5});
+    pool.Post([&] { theirs = getpriority(PRIO_PROCESS, 0); });
+  }
+  EXPECT_EQ(theirs, std::min(own + 5, 19));
+  EXPECT_EQ(getpriority(PRIO_PROCESS, 0), own);
+}
+#endif
 
 TEST(ThreadPoolDeathTest, AnExceptionFromATaskEndsTheProcess) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";

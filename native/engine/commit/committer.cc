@@ -49,6 +49,7 @@ Committer::Committer(Dependencies dependencies, const EngineOptions& options,
                          const Status& status) { Report(std::move(submission), status); },
         .metrics = deps_.metrics});
   }
+  deps_.metrics->Work(WorkClass::kCommit).threads = 1;
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -75,6 +76,7 @@ Status Committer::Submit(std::unique_ptr<Submission> submission) {
     in_flight_bytes_.fetch_add(submission->size, std::memory_order_relaxed);
     queue_bytes_ += submission->size;
     queue_.push_back(std::move(submission));
+    deps_.metrics->Work(WorkClass::kCommit).queued.fetch_add(1, std::memory_order_relaxed);
     wake = std::exchange(sleeping_, false);
   }
   if (wake) wake_.notify_one();
@@ -166,10 +168,17 @@ void Committer::TakeGroup() {
     taken_next_++;
     if (alone) break;
   }
+  deps_.metrics->Work(WorkClass::kCommit)
+      .queued.fetch_sub(group_.size(), std::memory_order_relaxed);
 }
 
 void Committer::CommitGroup() {
   const uint64_t began = NowNanos();
+  WorkMetrics& work = deps_.metrics->Work(WorkClass::kCommit);
+  work.running.store(1, std::memory_order_relaxed);
+  for (const auto& submission : group_) {
+    work.wait_nanos.Record(began - submission->submitted_nanos);
+  }
   const uint64_t first_id = next_commit_id_;
   Status status;
   {
@@ -200,6 +209,9 @@ void Committer::CommitGroup() {
   ReportGroup(status);
 
   const uint64_t now = NowNanos();
+  work.run_nanos.Record(now - began);
+  work.running.store(0, std::memory_order_relaxed);
+  work.tasks.Add();
   if (measured_nanos_ != 0) {
     sizer_.Measure(std::exchange(arrived_bytes_, 0), now - measured_nanos_, now - began);
     target_bytes_.store(sizer_.target_bytes(), std::memory_order_relaxed);

@@ -15,9 +15,15 @@ bool LogHadFailed(const rocksdb::Status& status) {
 }
 
 FsyncStage::FsyncStage(Dependencies dependencies)
-    : deps_(std::move(dependencies)), thread_([this] { Run(); }) {}
+    : deps_(std::move(dependencies)), thread_([this] { Run(); }) {
+  deps_.metrics->Work(WorkClass::kFsync).threads = 1;
+}
 
 void FsyncStage::Add(std::vector<std::unique_ptr<Submission>>* applied) {
+  const uint64_t now = NowNanos();
+  for (const auto& submission : *applied) submission->applied_nanos = now;
+  deps_.metrics->Work(WorkClass::kFsync)
+      .queued.fetch_add(applied->size(), std::memory_order_relaxed);
   {
     std::lock_guard lock(mutex_);
     waiting_.insert(waiting_.end(), std::make_move_iterator(applied->begin()),
@@ -46,6 +52,13 @@ void FsyncStage::Run() {
       if (waiting_.empty()) return;
       syncing.swap(waiting_);
     }
+    const uint64_t taken = NowNanos();
+    WorkMetrics& work = deps_.metrics->Work(WorkClass::kFsync);
+    work.queued.fetch_sub(syncing.size(), std::memory_order_relaxed);
+    work.running.store(1, std::memory_order_relaxed);
+    for (const auto& submission : syncing) {
+      work.wait_nanos.Record(taken - submission->applied_nanos);
+    }
     Status status = failed_;
     if (status.ok() && deps_.stopped) status = deps_.stopped();
     if (status.ok()) {
@@ -61,6 +74,9 @@ void FsyncStage::Run() {
     }
     for (auto& submission : syncing) deps_.report(std::move(submission), status);
     syncing.clear();
+    work.run_nanos.Record(NowNanos() - taken);
+    work.running.store(0, std::memory_order_relaxed);
+    work.tasks.Add();
   }
 }
 

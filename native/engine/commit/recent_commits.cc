@@ -30,6 +30,11 @@ void RecentCommits::End(uint64_t start_commit_id) {
   ForgetLocked(open_.empty() ? UINT64_MAX : *open_.begin());
 }
 
+size_t RecentCommits::bytes() {
+  std::lock_guard lock(mutex_);
+  return bytes_;
+}
+
 bool RecentCommits::IsOpen(uint64_t start_commit_id) {
   std::lock_guard lock(mutex_);
   return open_.contains(start_commit_id);

@@ -35,6 +35,8 @@ class RecentCommits {
   // Whether any transaction is open. One that begins later does so on the committer's thread.
   bool active() const { return active_count_.load(std::memory_order_acquire) > 0; }
 
+  size_t bytes();  // of memory that the record takes
+
   // Whether a transaction that began there has not ended.
   bool IsOpen(uint64_t start_commit_id);
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/platform/block_pool.h"
 #include "engine/status.h"
 
 namespace thermocline {
@@ -32,8 +33,8 @@ struct ReadSet {
 };
 
 struct Submission {
-  std::unique_ptr<char[]> data;  // packed operations (packed_ops.h)
-  size_t size = 0;               // bytes of data
+  Block data;       // packed operations (packed_ops.h)
+  size_t size = 0;  // bytes of data
   uint32_t operations = 0;
   // true: all operations are one atomic commit. false: each is a commit of its own, which may
   // share a WriteBatch with its neighbours but needs not.
@@ -41,6 +42,7 @@ struct Submission {
   Durability durability = Durability::kWal;
   std::unique_ptr<const ReadSet> reads;  // absent: unconditional
   uint64_t submitted_nanos = 0;          // filled by Submit
+  uint64_t applied_nanos = 0;            // filled on the way to the fsync stage
 
   // All of these run once, on engine threads; they must not block and must not throw.
   // Called when the requested durability is reached, or the submission is refused.

@@ -3,7 +3,7 @@
 namespace thermocline {
 
 MetricsSnapshot Metrics::Snapshot() const {
-  return {
+  MetricsSnapshot snapshot{
       .get = get.Totals(),
       .get_many = get_many.Totals(),
       .put = put.Totals(),
@@ -30,7 +30,11 @@ MetricsSnapshot Metrics::Snapshot() const {
       .group_write_nanos = group_write_nanos.TakeSnapshot(),
       .fsync_nanos = fsync_nanos.TakeSnapshot(),
       .flush_nanos = flush_nanos.TakeSnapshot(),
+
+      .work = {},
   };
+  for (size_t i = 0; i < kWorkClasses; i++) snapshot.work[i] = work[i].Snapshot();
+  return snapshot;
 }
 
 }  // namespace thermocline

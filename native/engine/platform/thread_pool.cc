@@ -1,8 +1,15 @@
 #include "engine/platform/thread_pool.h"
 
 #include <pthread.h>
+#ifdef __linux__
+#include <sys/resource.h>
+#endif
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
+
+#include "engine/platform/time.h"
 
 namespace thermocline {
 
@@ -14,7 +21,22 @@ void NameThisThread(const std::string& name) {
 #endif
 }
 
-ThreadPool::ThreadPool(std::string name, int threads) {
+namespace {
+
+void LowerThisThread(int nice) {
+#ifdef __linux__
+  // On Linux "this process" is this thread. Raising niceness needs no privilege.
+  if (nice > 0) setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + nice);
+#else
+  (void)nice;
+#endif
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(std::string name, int threads, ThreadPoolOptions options)
+    : options_(options) {
+  if (options_.metrics != nullptr) options_.metrics->threads += static_cast<uint64_t>(threads);
   threads_.reserve(static_cast<size_t>(threads));
   for (int i = 0; i < threads; i++) {
     threads_.emplace_back([this, name] { Run(name); });
@@ -23,11 +45,15 @@ ThreadPool::ThreadPool(std::string name, int threads) {
 
 ThreadPool::~ThreadPool() { Shutdown(); }
 
-void ThreadPool::Post(std::function<void()> task) {
+void ThreadPool::Post(std::function<void()> task, Priority priority) {
+  const uint64_t now = NowNanos();
+  if (options_.metrics != nullptr) {
+    options_.metrics->queued.fetch_add(1, std::memory_order_relaxed);
+  }
   bool wake;
   {
     std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
+    tasks_[static_cast<size_t>(priority)].push_back({std::move(task), now});
     wake = idle_ > 0;
   }
   if (wake) wake_.notify_one();
@@ -44,21 +70,53 @@ void ThreadPool::Shutdown() {
   }
 }
 
+bool ThreadPool::HasTaskLocked() const {
+  return std::any_of(std::begin(tasks_), std::end(tasks_),
+                     [](const std::deque<Task>& level) { return !level.empty(); });
+}
+
+ThreadPool::Task ThreadPool::TakeLocked() {
+  std::deque<Task>* first = nullptr;
+  uint64_t earliest = UINT64_MAX;
+  for (size_t level = 0; level < kPriorities; level++) {
+    if (tasks_[level].empty()) continue;
+    const uint64_t deadline = tasks_[level].front().posted_nanos + level * kHeadStartNanos;
+    if (deadline >= earliest) continue;
+    earliest = deadline;
+    first = &tasks_[level];
+  }
+  Task task = std::move(first->front());
+  first->pop_front();
+  return task;
+}
+
 void ThreadPool::Run(const std::string& name) {
   NameThisThread(name);
+  LowerThisThread(options_.nice);
+  WorkMetrics* const metrics = options_.metrics;
   std::unique_lock lock(mutex_);
   for (;;) {
-    while (tasks_.empty() && !stopping_) {
+    while (!HasTaskLocked() && !stopping_) {
       idle_++;
       wake_.wait(lock);
       idle_--;
     }
-    if (tasks_.empty()) return;
-    std::function<void()> task = std::move(tasks_.front());
-    tasks_.pop_front();
+    if (!HasTaskLocked()) return;
+    Task task = TakeLocked();
     lock.unlock();
-    [&]() noexcept { task(); }();
-    task = nullptr;  // what it owned is released outside the lock
+    const uint64_t began = NowNanos();
+    if (metrics != nullptr) {
+      metrics->queued.fetch_sub(1, std::memory_order_relaxed);
+      metrics->running.fetch_add(1, std::memory_order_relaxed);
+      metrics->wait_nanos.Record(began - task.posted_nanos);
+    }
+    [&]() noexcept { task.run(); }();
+    task.run = nullptr;  // what it owned is released outside the lock
+    if (metrics != nullptr) {
+      metrics->run_nanos.Record(NowNanos() - began);
+      metrics->running.fetch_sub(1, std::memory_order_relaxed);
+      metrics->tasks.Add();
+    }
     lock.lock();
   }
 }

@@ -7,32 +7,26 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <mutex>
-#include <new>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "engine/platform/block_pool.h"
+
 namespace thermocline {
 
-inline constexpr size_t kArenaBytes = 64 * 1024;
+inline constexpr size_t kArenaBytes = kPooledBytes;
 inline constexpr size_t kStandaloneBytes = 16 * 1024;
 
 class Arena {
  public:
   Arena() = default;
-  explicit Arena(size_t capacity)
-      : data_(static_cast<char*>(std::malloc(capacity))), capacity_(capacity) {
-    if (data_ == nullptr) throw std::bad_alloc();
-  }
-  ~Arena() { std::free(data_); }
+  explicit Arena(size_t capacity) : data_(TakeBlock(capacity)), capacity_(capacity) {}
   Arena(Arena&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)),
-        size_(other.size_),
-        capacity_(other.capacity_) {}
+      : data_(std::move(other.data_)), size_(other.size_), capacity_(other.capacity_) {}
   Arena& operator=(Arena&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
@@ -40,23 +34,24 @@ class Arena {
     return *this;
   }
 
-  char* data() { return data_; }
-  const char* data() const { return data_; }
+  char* data() { return data_.get(); }
+  const char* data() const { return data_.get(); }
   size_t size() const { return size_; }
   size_t capacity() const { return capacity_; }
   void set_size(size_t size) { size_ = size; }
 
-  // Gives back what was reserved and not used, so that a kept view pins only what it shows.
+  // Moves a few bytes out of a large block, which goes back to the pool: results may wait long for
+  // their reader.
   void Shrink() {
-    if (size_ * 2 >= capacity_) return;
-    if (void* smaller = std::realloc(data_, size_ == 0 ? 1 : size_)) {
-      data_ = static_cast<char*>(smaller);
-      capacity_ = size_;
-    }
+    if (size_ * 2 >= capacity_ || size_ > kUnpooledBytes) return;
+    Block smaller = TakeBlock(size_);
+    if (size_ > 0) std::memcpy(smaller.get(), data_.get(), size_);
+    data_ = std::move(smaller);
+    capacity_ = size_;
   }
 
  private:
-  char* data_ = nullptr;
+  Block data_;
   size_t size_ = 0;
   size_t capacity_ = 0;
 };

@@ -91,7 +91,9 @@ void Cursor::Close() {
 void Cursor::ScheduleLocked() {
   if (producing_ || exhausted_ || closed_) return;
   producing_ = true;
-  pool_->Post([self = shared_from_this()] { self->Produce(); });
+  // Reading ahead gives way to reads that somebody waits for.
+  pool_->Post([self = shared_from_this()] { self->Produce(); },
+              ready_ ? Priority::kNormal : Priority::kLow);
 }
 
 void Cursor::Produce() {

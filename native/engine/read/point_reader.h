@@ -34,7 +34,7 @@ namespace thermocline {
 
 struct ReadBatch {
   // Input: keys packed as varint length, bytes.
-  std::unique_ptr<char[]> packed;
+  Block packed;
   size_t packed_size = 0;
   uint32_t count = 0;
   std::shared_ptr<const ReadView> view;  // null: the present

@@ -1,0 +1,113 @@
+import type { Stats } from './stats.ts';
+
+/** Something an operator should look at, or that is over. */
+export interface Alert {
+  /** What kind of trouble. */
+  name: 'memory';
+  /** Whose: the part of the engine that it is about. */
+  subject: string;
+  /** `true` when it begins, `false` when it is over. */
+  active: boolean;
+  /** What was measured, and the bound it crossed, in `unit`. */
+  value: number;
+  threshold: number;
+  unit: 'bytes';
+  /** One sentence for people: what it means and what to do. */
+  cause: string;
+}
+
+interface Rule {
+  name: Alert['name'];
+  subject: string;
+  unit: Alert['unit'];
+  value(stats: Stats): number;
+  threshold(stats: Stats): number;
+  cause: string;
+}
+
+/** The share of its threshold that a value must fall below before its alert is over: no flicker around the bound. */
+const OVER_BELOW = 0.8;
+
+const RULES: readonly Rule[] = [
+  {
+    name: 'memory',
+    subject: 'memtables',
+    unit: 'bytes',
+    value: (stats) => stats.memory.memtableBytes,
+    threshold: (stats) => stats.memory.memtableBudgetBytes,
+    cause: 'writes arrive faster than they are flushed to disk: raise memory.writeBuffer, or write less at once',
+  },
+  {
+    name: 'memory',
+    subject: 'blockCache',
+    unit: 'bytes',
+    value: (stats) => stats.memory.blockCachePinnedBytes,
+    threshold: (stats) => 0.8 * stats.memory.blockCacheCapacityBytes,
+    cause: 'most of the block cache is held by open iterators and reads: close iterators, or raise memory.blockCache',
+  },
+  {
+    name: 'memory',
+    subject: 'transactions',
+    unit: 'bytes',
+    value: (stats) => stats.memory.transactionBytes,
+    threshold: (stats) => 0.8 * stats.memory.transactionBudgetBytes,
+    cause: 'a transaction is open for long while much is written: beyond the limit the oldest fails with ERR_CONFLICT',
+  },
+  {
+    name: 'memory',
+    subject: 'writes',
+    unit: 'bytes',
+    value: (stats) => stats.writes.inFlightBytes,
+    threshold: (stats) => 0.8 * stats.writes.inFlightLimitBytes,
+    cause:
+      "writes are queued faster than they are applied: await them or wait for 'drain', else ERR_BACKPRESSURE follows",
+  },
+];
+
+/** Compares statistics with the rules, and tells what has begun and what is over since the last call. */
+export class AlertRules {
+  readonly #active = new Set<Rule>();
+
+  check(stats: Stats): Alert[] {
+    const changes: Alert[] = [];
+    for (const rule of RULES) {
+      const value = rule.value(stats);
+      const threshold = rule.threshold(stats);
+      const was = this.#active.has(rule);
+      const active = was ? value >= OVER_BELOW * threshold : value > threshold;
+      if (active === was) continue;
+      if (active) this.#active.add(rule);
+      else this.#active.delete(rule);
+      const { name, subject, unit, cause } = rule;
+      changes.push({ name, subject, active, value, threshold, unit, cause });
+    }
+    return changes;
+  }
+}
+
+/** How often statistics are looked at while somebody listens for alerts. */
+const INTERVAL_MS = 1000;
+
+/** Looks at the statistics every second from start() to stop(). Does not keep the process alive. */
+export class AlertWatch {
+  readonly #rules = new AlertRules();
+  readonly #stats: () => Stats;
+  readonly #tell: (alert: Alert) => void;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(stats: () => Stats, tell: (alert: Alert) => void) {
+    this.#stats = stats;
+    this.#tell = tell;
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => {
+      for (const alert of this.#rules.check(this.#stats())) this.#tell(alert);
+    }, INTERVAL_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}
