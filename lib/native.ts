@@ -117,6 +117,8 @@ interface NativeAddon {
   readonly codes: readonly string[];
   open(ticket: number, location: string, options: NativeOptions): void;
   destroy(ticket: number, location: string): void;
+  probeDisk(ticket: number, folder: string, fileBytes: number, seconds: number, queueDepths: readonly number[]): void;
+  dropFileCache(ticket: number, folder: string): void;
   setDispatcher(dispatcher: (triples: unknown[]) => void): void;
   pinRequest(buffer: Uint8Array): void;
   pinSlab(buffer: Uint8Array): void;

@@ -21,7 +21,7 @@ const NEEDS = {
     binutils: { program: 'objdump' },
     strace: { program: 'strace' },
   },
-  bench: { 'libbenchmark-dev': { library: 'benchmark' } },
+  bench: { 'libbenchmark-dev': { library: 'benchmark_main' } },
   coverage: { gcovr: { program: 'gcovr' } },
   lint: { 'clang-format': { program: 'clang-format' } },
 };

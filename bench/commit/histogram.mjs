@@ -2,6 +2,7 @@
 
 const STEPS = 5; // bits below the leading one
 const BUCKETS = 32 << STEPS;
+const SHARES = [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999, 1];
 
 export class Histogram {
   #counts = new Uint32Array(BUCKETS);
@@ -31,6 +32,11 @@ export class Histogram {
       return (from + (1 << shift) / 2) / 1e5;
     }
     return Number.NaN;
+  }
+
+  /** @returns {{ count: number, quantiles: [share: number, milliseconds: number][] }} for a chart */
+  distribution() {
+    return { count: this.#total, quantiles: SHARES.map((share) => [share, this.quantile(share)]) };
   }
 
   /** @returns {{ p50: number, p95: number, p99: number }} milliseconds */

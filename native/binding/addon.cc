@@ -13,6 +13,7 @@
 #include "binding/transaction.h"
 #include "binding/values.h"
 #include "engine/options.h"
+#include "engine/platform/disk_probe.h"
 #include "engine/registry.h"
 #include "engine/session.h"
 
@@ -64,6 +65,38 @@ Napi::Value Destroy(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// probeDisk(ticket, folder, fileBytes, seconds, queueDepths)
+Napi::Value ProbeDisk(const Napi::CallbackInfo& info) {
+  auto op = std::make_shared<AsyncOp<DiskProbe>>(info[0].As<Napi::Number>().DoubleValue());
+  DiskProbeOptions options;
+  options.folder = info[1].As<Napi::String>().Utf8Value();
+  options.file_bytes = static_cast<uint64_t>(info[2].As<Napi::Number>().Int64Value());
+  options.seconds = info[3].As<Napi::Number>().DoubleValue();
+  options.queue_depths.clear();
+  const Napi::Array depths = info[4].As<Napi::Array>();
+  for (uint32_t i = 0; i < depths.Length(); i++) {
+    options.queue_depths.push_back(depths.Get(i).As<Napi::Number>().Int32Value());
+  }
+  op->execute = [options = std::move(options)](DiskProbe* out) {
+    return thermocline::ProbeDisk(options, out);
+  };
+  op->to_js = [](napi_env env, DiskProbe& probe) -> napi_value {
+    return DiskProbeToJs(env, probe);
+  };
+  StartAsync(Environment::Of(info.Env()), Registry::Get().pool(), std::move(op));
+  return info.Env().Undefined();
+}
+
+// dropFileCache(ticket, folder)
+Napi::Value DropFileCache(const Napi::CallbackInfo& info) {
+  auto op = std::make_shared<AsyncOp<>>(info[0].As<Napi::Number>().DoubleValue());
+  op->execute = [folder = info[1].As<Napi::String>().Utf8Value()](NoResult*) {
+    return thermocline::DropFileCache(folder);
+  };
+  StartAsync(Environment::Of(info.Env()), Registry::Get().pool(), std::move(op));
+  return info.Env().Undefined();
+}
+
 Napi::Value SetDispatcher(const Napi::CallbackInfo& info) {
   Environment::Of(info.Env())->SetDispatcher(info[0].As<Napi::Function>());
   return info.Env().Undefined();
@@ -91,6 +124,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
                           CursorWrap::Define(env), TransactionWrap::Define(env));
   exports.Set("open", Napi::Function::New<Open>(env, "open"));
   exports.Set("destroy", Napi::Function::New<Destroy>(env, "destroy"));
+  exports.Set("probeDisk", Napi::Function::New<ProbeDisk>(env, "probeDisk"));
+  exports.Set("dropFileCache", Napi::Function::New<DropFileCache>(env, "dropFileCache"));
   exports.Set("setDispatcher", Napi::Function::New<SetDispatcher>(env, "setDispatcher"));
   exports.Set("pinRequest", Napi::Function::New<PinRequest>(env, "pinRequest"));
   exports.Set("pinSlab", Napi::Function::New<PinSlab>(env, "pinSlab"));

@@ -226,4 +226,28 @@ napi_value StatsToJs(Napi::Env env, Engine& engine) {
   return stats;
 }
 
+napi_value DiskProbeToJs(Napi::Env env, const DiskProbe& probe) {
+  const auto seconds = [](uint64_t nanos) { return static_cast<double>(nanos) / 1e9; };
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("direct", Napi::Boolean::New(env, probe.direct));
+  SetNumber(object, "fileBytes", static_cast<double>(probe.file_bytes));
+  SetNumber(object, "fsyncsPerSecond", probe.fsyncs_per_second);
+  SetNumber(object, "fsyncP50Seconds", seconds(probe.fsync_p50_nanos));
+  SetNumber(object, "fsyncP99Seconds", seconds(probe.fsync_p99_nanos));
+  SetNumber(object, "writeBytesPerSecond", probe.write_bytes_per_second);
+  SetNumber(object, "readBytesPerSecond", probe.read_bytes_per_second);
+  Napi::Array reads = Napi::Array::New(env, probe.random_reads.size());
+  for (size_t i = 0; i < probe.random_reads.size(); i++) {
+    const DiskProbe::RandomRead& read = probe.random_reads[i];
+    Napi::Object figures = Napi::Object::New(env);
+    SetNumber(figures, "depth", read.depth);
+    SetNumber(figures, "readsPerSecond", read.reads_per_second);
+    SetNumber(figures, "p50Seconds", seconds(read.p50_nanos));
+    SetNumber(figures, "p99Seconds", seconds(read.p99_nanos));
+    reads.Set(static_cast<uint32_t>(i), figures);
+  }
+  object.Set("randomReads", reads);
+  return object;
+}
+
 }  // namespace thermocline

@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "engine/options.h"
+#include "engine/platform/disk_probe.h"
 #include "engine/read/arena.h"
 #include "engine/read/cursor.h"
 #include "engine/read/point_reader.h"
@@ -32,5 +33,6 @@ napi_value ResultsToJs(napi_env env, ReadBatch* batch);
 // [block Buffer, records, keys offset, index offset, flags]: flags 1 = last, 2 = ASCII keys
 napi_value ChunkToJs(napi_env env, const Chunk& chunk);
 napi_value StatsToJs(Napi::Env env, Engine& engine);
+napi_value DiskProbeToJs(Napi::Env env, const DiskProbe& probe);
 
 }  // namespace thermocline

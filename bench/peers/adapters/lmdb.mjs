@@ -26,6 +26,9 @@ export default {
       async scanAwait(visit) {
         for await (const { key, value } of db.getRange()) visit(key, value);
       },
+      async scanFrom(start, limit, visit) {
+        for (const { key, value } of db.getRange({ start, limit })) visit(key, value);
+      },
       close: () => db.close(),
     };
   },

@@ -27,6 +27,9 @@ export default {
       async scanAwait(visit) {
         for (let i = 0; i < records; i++) visit(work.keys[0], await work.values[0]);
       },
+      async scanFrom(key, count, visit) {
+        for (let i = 0; i < count; i++) visit(key, key);
+      },
       async close() {},
     };
   },

@@ -36,6 +36,13 @@ export default {
       async scanAwait(visit) {
         for await (const { key, value } of db.iterator({}, { capacity })) visit(key, value);
       },
+      scanFrom: (gte, limit, visit) =>
+        new Promise((resolve, reject) => {
+          db.iterator({ gte, limit }, { capacity: limit })
+            .on('data', ({ key, value }) => visit(key, value))
+            .on('error', reject)
+            .on('close', () => resolve(undefined));
+        }),
       close: () => db.close(),
     };
   },

@@ -16,6 +16,8 @@
  * @property {(keys: Buffer[]) => Promise<(Uint8Array | undefined)[]>} [getMany]
  * @property {(visit: Visit) => Promise<void>} [scanBatches] every record in key order, by the fastest way there is
  * @property {(visit: Visit) => Promise<void>} [scanAwait] every record in key order, by `for await`
+ * @property {(key: Buffer, count: number, visit: Visit) => Promise<void>} scanFrom `count` records in key order, from
+ *   `key` on
  * @property {() => Promise<unknown>} close
  *
  * @typedef {object} Adapter

@@ -31,6 +31,11 @@ export default {
       async scanAwait(visit) {
         for await (const [key, value] of db.iterator()) visit(key, value);
       },
+      async scanFrom(key, count, visit) {
+        const iterator = db.iterator({ gte: key, limit: count });
+        for (const [found, value] of await iterator.nextMany(count)) visit(found, value);
+        await iterator.close();
+      },
       close: () => db.close(),
     };
   },
