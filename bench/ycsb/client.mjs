@@ -70,7 +70,8 @@ export async function load(store, records, count, threads, target) {
 export async function run(store, records, choices, { operations, threads, target, trusting }) {
   const read = async (number) => {
     const record = await store.get(records.key(number));
-    if (record?.length !== RECORD_BYTES && !trusting) throw new Error(`wrong read: record ${number}: ${record?.length}`);
+    if (record?.length !== RECORD_BYTES && !trusting)
+      throw new Error(`wrong read: record ${number}: ${record?.length}`);
     return record;
   };
   const change = async (number) => {

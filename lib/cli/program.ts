@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { addBench } from './commands/bench.ts';
 import { addCount } from './commands/count.ts';
 import { addDel } from './commands/del.ts';
 import { addGet } from './commands/get.ts';
@@ -41,6 +42,7 @@ function makeProgram(output: Output): Command {
   addScan(program, output);
   addCount(program, output);
   addStats(program, output);
+  addBench(program, output);
   return program;
 }
 

@@ -58,7 +58,9 @@ TEST(DiskProbeTest, OptionsOutOfRangeAreRefused) {
   DiskProbe probe;
   for (const auto change : std::vector<void (*)(DiskProbeOptions*)>{
            [](DiskProbeOptions* o) { o->queue_depths = {0}; },
-           [](DiskProbeOptions* o) { o->queue_depths = {1, 1025}; },
+           [](DiskProbeOptions* o) {
+             o->queue_depths = {1, 1025};
+           },
            [](DiskProbeOptions* o) { o->seconds = 0; },
            [](DiskProbeOptions* o) { o->seconds = 601; },
            [](DiskProbeOptions* o) { o->file_bytes = 0; },

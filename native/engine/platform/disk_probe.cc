@@ -107,8 +107,8 @@ class Probe {
   Probe(const DiskProbeOptions& options, DiskProbe* out) : options_(options), out_(*out) {}
 
   Status Run() {
-    for (const auto step : {&Probe::Open, &Probe::Write, &Probe::Sync, &Probe::ReadRandomly,
-                            &Probe::ReadInOrder}) {
+    for (const auto step :
+         {&Probe::Open, &Probe::Write, &Probe::Sync, &Probe::ReadRandomly, &Probe::ReadInOrder}) {
       if (Status status = (this->*step)(); !status.ok()) return status;
     }
     return {};
@@ -211,8 +211,7 @@ class Probe {
       if (n != static_cast<ssize_t>(kBlock)) return Failed("reading", n < 0 ? errno : EIO);
       done++;
     } while (Seconds(NowNanos() - began) < options_.seconds);
-    out_.read_bytes_per_second =
-        static_cast<double>(done * kBlock) / Seconds(NowNanos() - began);
+    out_.read_bytes_per_second = static_cast<double>(done * kBlock) / Seconds(NowNanos() - began);
     return {};
   }
 
@@ -225,9 +224,8 @@ class Probe {
 }  // namespace
 
 Status ProbeDisk(const DiskProbeOptions& options, DiskProbe* out) {
-  const bool good_depths =
-      std::all_of(options.queue_depths.begin(), options.queue_depths.end(),
-                  [](int depth) { return depth >= 1 && depth <= kMaxDepth; });
+  const bool good_depths = std::all_of(options.queue_depths.begin(), options.queue_depths.end(),
+                                       [](int depth) { return depth >= 1 && depth <= kMaxDepth; });
   if (!good_depths || options.file_bytes == 0 ||
       !(options.seconds > 0 && options.seconds <= kMaxSeconds)) {
     return {Code::kInvalidArgument,

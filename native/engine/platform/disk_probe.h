@@ -21,9 +21,9 @@
 namespace thermocline {
 
 struct DiskProbeOptions {
-  std::string folder;                    // on the disk in question
+  std::string folder;                       // on the disk in question
   uint64_t file_bytes = uint64_t{1} << 30;  // rounded up to whole MiB; at most half of what is free
-  double seconds = 1;                    // for each figure
+  double seconds = 1;                       // for each figure
   std::vector<int> queue_depths = {1, 4, 16, 64};
 };
 
