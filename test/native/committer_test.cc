@@ -454,6 +454,59 @@ TEST_F(CommitterTest, ARunOfSingleCommitsSharesAHeaderAndCountsItsIds) {
                                    CommitHeader{CommitOrigin::kUser, CommitKind::kRun, 104, 1}));
 }
 
+TEST_F(CommitterTest, AnAtomicCommitIsWrittenInTheOrderOfKeysWithinEachShard) {
+  Start();
+  // Among them prefixes of one another, bytes above 127, and a key written twice.
+  const std::vector<std::string> keys = {
+      "zz",      "a",    std::string("a\0", 2), "",  "\xff\xff", "a\x01", "12345678", "123456789",
+      "1234567", "\x80", "12345678\xff",        "m", "zz"};
+  PackedWrites writes;
+  std::map<std::string, std::string> last;
+  const auto put = [&](const std::string& key) {
+    const std::string value = std::to_string(last.size()) + "." + key;
+    writes.Put(key, value);
+    last[key] = value;
+  };
+  for (const std::string& key : keys) put(key);
+  for (int i = 40; i-- > 0;) put("key" + std::to_string(i % 35));
+  writes.Delete("a");
+  last.erase("a");
+  ASSERT_THAT(Commit(writes), IsOk());
+  const Batch batch = store_.batch(0);
+  ASSERT_EQ(batch[0].kind, Entry::kHeader);
+  EXPECT_EQ(batch.size(), 1 + last.size() + 1) << "one header, each key once, one delete";
+  for (size_t i = 2; i < batch.size(); i++) {
+    if (batch[i].shard != batch[i - 1].shard) {
+      EXPECT_GT(batch[i].shard, batch[i - 1].shard);
+    } else {
+      EXPECT_GT(batch[i].key, batch[i - 1].key);
+    }
+  }
+  for (size_t i = 1; i < batch.size(); i++) {
+    if (batch[i].key == "a") {
+      EXPECT_EQ(batch[i].kind, Entry::kDelete);
+    } else {
+      EXPECT_EQ(batch[i].value.substr(1), last.at(batch[i].key));
+    }
+  }
+}
+
+TEST_F(CommitterTest, SingleCommitsKeepTheOrderTheyCameIn) {
+  Start();
+  PackedWrites writes;
+  std::vector<std::string> keys;
+  for (int i = 40; i-- > 10;) {
+    keys.push_back("key" + std::to_string(i));
+    writes.Put(keys.back(), "v");
+  }
+  ASSERT_THAT(Run(writes), IsOk());
+  std::vector<std::string> written;
+  for (const Entry& entry : store_.batch(0)) {
+    if (entry.kind != Entry::kHeader) written.push_back(entry.key);
+  }
+  EXPECT_EQ(written, keys);
+}
+
 TEST_F(CommitterTest, EveryKeyGoesToTheShardOfItsSlot) {
   Start();
   PackedWrites writes;

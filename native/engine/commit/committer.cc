@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <cstring>
 #include <exception>
 #include <utility>
 
@@ -21,6 +22,15 @@ constexpr size_t kKeptBatchBytes = 16 * kMiB;
 constexpr size_t kKeptOps = 1 << 18;
 constexpr uint64_t kKeepClockNanos = 1'000'000'000;
 constexpr uint32_t kNoOp = UINT32_MAX;
+constexpr uint32_t kSortedOps = 16;  // with fewer, sorting saves nothing
+
+// The first eight bytes as a number that orders as they do; a shorter key orders among its
+// continuations, which the whole keys then decide.
+uint64_t KeyPrefix(std::string_view key) {
+  uint64_t prefix = 0;
+  std::memcpy(&prefix, key.data(), std::min(key.size(), sizeof prefix));
+  return __builtin_bswap64(prefix);
+}
 
 rocksdb::Slice AsSlice(std::string_view s) { return {s.data(), s.size()}; }
 
@@ -332,12 +342,35 @@ Status Committer::BuildBatch() {
                               .operation_count = span.kept};
     Status status = Status::From(batch_->PutLogData(AsSlice(EncodeCommitHeader(header).view())),
                                  "building a batch");
-    for (size_t i = span.begin; i < span.end && status.ok(); i++) {
-      if (!ops_[i].superseded) status = AppendOp(ops_[i]);
+    if (span.atomic && span.kept >= kSortedOps && !has_range_delete_) {
+      SortSpan(span);
+      for (size_t i = 0; i < sorted_.size() && status.ok(); i++) {
+        status = AppendOp(ops_[sorted_[i].index]);
+      }
+    } else {
+      for (size_t i = span.begin; i < span.end && status.ok(); i++) {
+        if (!ops_[i].superseded) status = AppendOp(ops_[i]);
+      }
     }
     if (!status.ok()) return status;
   }
   return {};
+}
+
+// By shard and key: each insertion into a memtable then begins where the one before ended. The
+// keys of the span differ, so their order cannot be seen.
+void Committer::SortSpan(const Span& span) {
+  sorted_.clear();
+  for (size_t i = span.begin; i < span.end; i++) {
+    const Op& op = ops_[i];
+    if (op.superseded) continue;
+    sorted_.push_back({KeyPrefix(op.packed.key), static_cast<uint32_t>(i), op.shard});
+  }
+  std::sort(sorted_.begin(), sorted_.end(), [this](const SortedOp& a, const SortedOp& b) {
+    if (a.shard != b.shard) return a.shard < b.shard;
+    if (a.prefix != b.prefix) return a.prefix < b.prefix;
+    return ops_[a.index].packed.key < ops_[b.index].packed.key;
+  });
 }
 
 Status Committer::AppendOp(const Op& op) {
@@ -507,6 +540,7 @@ void Committer::Recycle() {
   if (ops_.capacity() > kKeptOps) {
     std::vector<Op>().swap(ops_);
     std::vector<uint32_t>().swap(last_of_key_);
+    std::vector<SortedOp>().swap(sorted_);
   }
 }
 

@@ -9,7 +9,8 @@
 //      drops that submission from the group. Give every commit its id.
 //   3. Tell the hot cache that the keys are about to change.
 //   4. Build ONE WriteBatch: for each commit a PutLogData header, then its operations. An operation
-//      that a later one in the same group overwrites is left out.
+//      that a later one in the same group overwrites is left out, and those of a larger atomic
+//      commit stand in the order of their keys (docs/decisions/0013).
 //   5. Write it (one WAL record, one memtable pass).
 //   6. Publish the new values of keys that were cached. Report submissions that asked for kWal;
 //      hand those that asked for kFsync to the fsync stage, which syncs while the next group runs.
@@ -19,8 +20,7 @@
 //   - done() runs after the write and after the hot cache agrees with it (I9), so a read that
 //     starts after an acknowledgement sees the write.
 //   - A group whose write fails is failed as a whole and nothing of it is acknowledged; from then
-//   on
-//     the committer refuses writes with ERR_READ_ONLY and the first error. After a full disk
+//     on the committer refuses writes with ERR_READ_ONLY and the first error. After a full disk
 //     Resume() may lift that; after a failed sync only reopening does.
 //
 // Thread safety: Submit, Resume and in_flight_bytes from any thread. Everything else belongs to the
@@ -116,6 +116,12 @@ class Committer {
     bool atomic = false;
   };
 
+  struct SortedOp {
+    uint64_t prefix;
+    uint32_t index;  // in ops_
+    uint16_t shard;
+  };
+
   void Run();
   // Fills taken_ from the queue. False: stopping, and nothing is left.
   bool WaitForWork();
@@ -128,6 +134,7 @@ class Committer {
   void AssignIds();
   void RecordGroup();
   Status BuildBatch();
+  void SortSpan(const Span& span);
   Status AppendOp(const Op& op);
   Status AppendRangeDelete(const Op& op);
   Status BoundOf(int shard, const Op& before, std::string* end, bool* found);
@@ -163,6 +170,7 @@ class Committer {
   size_t group_bytes_ = 0;
   std::vector<Op> ops_;
   std::vector<Span> spans_;
+  std::vector<SortedOp> sorted_;
   std::vector<uint32_t> last_of_key_;  // open addressing by hash, for MarkSuperseded
   std::unique_ptr<rocksdb::WriteBatch> batch_;
   bool has_range_delete_ = false;
