@@ -1,6 +1,7 @@
 export type { Alert } from './alerts.ts';
 export { Batch, type BatchOptions, type Savepoint } from './batch.ts';
 export { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './boundary.ts';
+export type { Compression, CompressionCodec, CompressionOptions } from './compression.ts';
 export type { Condition } from './conditions.ts';
 export {
   type BatchDelete,

@@ -6,6 +6,9 @@ export interface NativeOptions {
   errorIfExists?: boolean;
   readOnly?: boolean;
   preset?: string;
+  /** One name per level, with `dictionaryBytes`. */
+  compression?: string[];
+  dictionaryBytes?: number;
   shards?: number;
   hotCache?: number;
   blockCache?: number;

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { withConfig } from './config.ts';
 import { Database } from './database.ts';
 import { call } from './dispatcher.ts';
 import { type Codec, type KeyEncoding, keyCodec, type ValueEncoding, valueCodec } from './encoding.ts';
@@ -33,11 +34,12 @@ export async function open<KE extends KeyEncoding = 'utf8', VE extends ValueEnco
   options?: Omit<OpenOptions, 'keyEncoding' | 'valueEncoding'> & { keyEncoding?: KE; valueEncoding?: VE },
 ): Promise<Database<KeyOf<KE>, ValueOf<VE>>> {
   const path = checkLocation(location);
-  const checked = nativeOptions(options);
+  const all = (await withConfig(options)) as OpenOptions | undefined;
+  const checked = nativeOptions(all);
   const keys = keyCodec(options?.keyEncoding);
   const values = valueCodec(options?.valueEncoding);
   const handle = await call<NativeDatabase>((ticket) => native.open(ticket, path, checked));
-  const durability = options?.durability ?? (handle.hasLog ? 'wal' : 'none');
+  const durability = all?.durability ?? (handle.hasLog ? 'wal' : 'none');
   return new Database(
     path,
     handle,

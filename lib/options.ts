@@ -1,3 +1,4 @@
+import { type Compression, checkCompression } from './compression.ts';
 import type { Durability } from './durability.ts';
 import type { KeyEncoding, ValueEncoding } from './encoding.ts';
 import { invalid } from './error.ts';
@@ -57,8 +58,18 @@ export interface OpenOptions {
   group?: GroupOptions;
   /** Writes that wait for the engine; above this they are refused with ERR_BACKPRESSURE. Default 512 MB. */
   maxInFlight?: Size;
-  /** Sets `memory` as a whole. Default `'balanced'`. */
+  /** Sets `memory` and `compression` as a whole. Default `'balanced'`. */
   preset?: Preset;
+  /**
+   * How tables are compressed that are written from now on; older ones keep theirs until they are merged, or rewritten by
+   * `compact()`. Default `['none', 'none', 'lz4']`.
+   */
+  compression?: Compression;
+  /**
+   * Path of an options file, such as `thermocline tune` writes: JSON with the names of these options. What is given to
+   * `open` wins over the file.
+   */
+  config?: string;
   memory?: MemoryOptions;
   threads?: ThreadOptions;
   /** Default `'utf8'`. */
@@ -76,6 +87,8 @@ const NAMES = new Set([
   'group',
   'maxInFlight',
   'preset',
+  'compression',
+  'config',
   'memory',
   'threads',
   'keyEncoding',
@@ -140,12 +153,15 @@ export function nativeOptions(options: unknown): NativeOptions {
   if (given.preset !== undefined && !PRESETS.includes(given.preset as string)) {
     throw invalid(`preset must be one of ${PRESETS.join(', ')}`);
   }
+  const compression = checkCompression(given.compression, 'compression');
   const checked: Record<string, unknown> = {
     createIfMissing: boolean(given.createIfMissing, 'createIfMissing'),
     errorIfExists: boolean(given.errorIfExists, 'errorIfExists'),
     readOnly: boolean(given.readOnly, 'readOnly'),
     shards: integer(given.shards, 'shards', 1, 256),
     preset: given.preset,
+    compression: compression?.levels,
+    dictionaryBytes: compression?.dictionaryBytes,
     hotCache: size(memory.hotCache, 'memory.hotCache'),
     blockCache: size(memory.blockCache, 'memory.blockCache'),
     writeBuffer: size(memory.writeBuffer, 'memory.writeBuffer'),

@@ -1,6 +1,8 @@
 #include "binding/values.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace thermocline {
 
@@ -80,6 +82,19 @@ std::optional<std::string> OptionalBytes(const Napi::Value& value) {
   return std::string(bytes.data == nullptr ? "" : bytes.data, bytes.size);
 }
 
+Status ReadCompression(const Napi::Object& object, Compression* compression) {
+  const Napi::Value names = object.Get("compression");
+  if (!names.IsArray()) return {};
+  const Napi::Array array = names.As<Napi::Array>();
+  std::vector<std::string> levels;
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    levels.push_back(array.Get(i).As<Napi::String>().Utf8Value());
+  }
+  double dictionary = 0;
+  ReadNumber(object, "dictionaryBytes", &dictionary);
+  return ParseCompression(levels, static_cast<uint64_t>(dictionary), compression);
+}
+
 Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   const Napi::Value preset = object.Get("preset");
   if (preset.IsString()) {
@@ -102,7 +117,7 @@ Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   ReadNumber(object, "commitWindowNanos", &options->commit_window_nanos);
   ReadBoolean(object, "withoutLog", &options->without_log);
   options->log_given = object.Get("withoutLog").IsBoolean();
-  return {};
+  return ReadCompression(object, &options->compression);
 }
 
 napi_value ResultsToJs(napi_env env, ReadBatch* batch) {

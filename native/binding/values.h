@@ -27,6 +27,9 @@ std::optional<std::string> OptionalBytes(const Napi::Value& value);
 // Reads the option object that lib/options.ts has checked.
 Status ReadOptions(const Napi::Object& object, EngineOptions* options);
 
+// Reads `compression` and `dictionaryBytes` as lib/compression.ts gives them; absent: unchanged.
+Status ReadCompression(const Napi::Object& object, Compression* compression);
+
 // [index as Buffer of uint32 pairs, arena Buffer, arena Buffer, ...]; with a property `failure`,
 // [code, message], if some of the keys failed
 napi_value ResultsToJs(napi_env env, ReadBatch* batch);

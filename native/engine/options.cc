@@ -18,6 +18,7 @@ Status ApplyPreset(std::string_view name, EngineOptions* options) {
     return {Code::kInvalidArgument, "unknown preset '" + std::string(name) +
                                         "'; use balanced, production, bulk-load or low-memory"};
   }
+  options->compression = Compression{};
   return {};
 }
 

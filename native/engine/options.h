@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "engine/compression.h"
 #include "engine/status.h"
 
 namespace rocksdb {
@@ -50,6 +51,7 @@ struct EngineOptions {
   int shards = 0;  // 0: the database's own number, or kDefaultShards for a new one; 1 to 256
   MemoryBudget memory;
   ThreadOptions threads;
+  Compression compression;  // of tables written from now on
 
   // No write-ahead log at all: fixed when the database is created. If log_given, opening one that
   // was created otherwise is refused; else it is opened as it was created.
@@ -79,6 +81,7 @@ inline constexpr int kMaxShards = 256;
 //   production  512 MiB / 1 GiB / 256 MiB: a server with memory of its own
 //   bulk-load   no hot cache / 64 MiB / 512 MiB: fewer, larger flushes
 //   low-memory  4 / 8 / 8 MiB
+// and each of them the default compression.
 // Returns ERR_INVALID_ARGUMENT for an unknown name.
 Status ApplyPreset(std::string_view name, EngineOptions* options);
 

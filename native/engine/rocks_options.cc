@@ -97,12 +97,7 @@ rocksdb::ColumnFamilyOptions HotShardOptions(const EngineOptions& options,
   cf.target_file_size_base = 64 * kMiB;
   cf.max_bytes_for_level_base =
       std::max<uint64_t>(64 * kMiB, static_cast<uint64_t>(4 * cf.write_buffer_size));
-  // The first levels are rewritten soon, so compressing them is lost work.
-  cf.compression_per_level = {rocksdb::kNoCompression,  rocksdb::kNoCompression,
-                              rocksdb::kLZ4Compression, rocksdb::kLZ4Compression,
-                              rocksdb::kLZ4Compression, rocksdb::kLZ4Compression,
-                              rocksdb::kLZ4Compression};
-  cf.bottommost_compression = rocksdb::kDisableCompressionOption;
+  ApplyCompression(options.compression, &cf);
   cf.force_consistency_checks = true;
   cf.compaction_filter_factory = shared.expiry_filter;
   return cf;
