@@ -7,6 +7,7 @@ import { addLoad } from './commands/load.ts';
 import { addPut } from './commands/put.ts';
 import { addScan } from './commands/scan.ts';
 import { addStats } from './commands/stats.ts';
+import { addStress } from './commands/stress.ts';
 import { Output } from './output.ts';
 import { packageVersion } from './version.ts';
 
@@ -43,6 +44,7 @@ function makeProgram(output: Output): Command {
   addCount(program, output);
   addStats(program, output);
   addBench(program, output);
+  addStress(program, output);
   return program;
 }
 
