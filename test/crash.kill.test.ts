@@ -2,7 +2,7 @@
 // acknowledged is there, batches are whole or absent, and what each writer left is exactly what some number of its
 // operations leaves in their order, so that nothing is missing in between.
 //
-// THERMOCLINE_CRASH_ROUNDS sets the number of rounds; the issue asks for 300.
+// THERMOCLINE_CRASH_ROUNDS sets the number of rounds.
 
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
