@@ -6,13 +6,13 @@
 // Several writers share each thread and write at once; every thread is one `writer` of crash-operations.ts, whose
 // operations are issued in order and not awaited one by one.
 
-import { writeSync } from 'node:fs';
 import { isMainThread, workerData } from 'node:worker_threads';
 import { type BatchOperation, open } from '../../../lib/index.ts';
 import { Random } from '../random.ts';
 import { startWorker } from '../thread.ts';
 import { type CrashOperation, crashOperation } from './crash-operations.ts';
 import { programArgument } from './program.ts';
+import { report } from './report.ts';
 
 export interface CrashWriter {
   location: string;
@@ -70,7 +70,7 @@ async function caller(): Promise<void> {
   for (;;) {
     const g = next++;
     await write(crashOperation(args.seed, writer, g));
-    writeSync(1, `a ${writer} ${g}\n`);
+    report(`a ${writer} ${g}`);
   }
 }
 
@@ -86,7 +86,7 @@ async function counting(durability: 'wal' | 'fsync'): Promise<void> {
       },
       { durability, retries: 1000 },
     );
-    writeSync(1, `t ${n}\n`);
+    report(`t ${n}`);
   }
 }
 

@@ -1,8 +1,8 @@
 // Writes one very large batch, reports before and after the commit, and at the end what memory it took.
 
-import { writeSync } from 'node:fs';
 import { open } from '../../../lib/index.ts';
 import { programArgument } from './program.ts';
+import { report } from './report.ts';
 
 export interface LargeBatch {
   location: string;
@@ -29,10 +29,10 @@ if (import.meta.filename === process.argv[1]) {
   const batch = db.beginBatch({ capacity: records * (valueBytes + 24) });
   for (let i = 0; i < records; i++) batch.put(largeKey(i), largeValue(i, valueBytes));
   const { bytes } = batch;
-  writeSync(1, 'committing\n');
+  report('committing');
   const began = Date.now();
   await batch.commit();
-  writeSync(1, `${JSON.stringify({ bytes, milliseconds: Date.now() - began })}\n`);
+  report(`${JSON.stringify({ bytes, milliseconds: Date.now() - began })}`);
   await db.close();
-  writeSync(1, `${JSON.stringify({ before, peak: process.resourceUsage().maxRSS * 1024 })}\n`);
+  report(`${JSON.stringify({ before, peak: process.resourceUsage().maxRSS * 1024 })}`);
 }

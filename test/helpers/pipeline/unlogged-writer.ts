@@ -1,8 +1,8 @@
 // Writes numbered batches into a database without a log, flushes now and then, and reports what a flush has covered.
 
-import { writeSync } from 'node:fs';
 import { open } from '../../../lib/index.ts';
 import { programArgument } from './program.ts';
+import { report } from './report.ts';
 
 export interface UnloggedWriter {
   location: string;
@@ -20,5 +20,5 @@ for (let batch = 0; ; batch++) {
   await db.batch(Array.from({ length: width }, (_, i) => ({ type: 'put', key: `${i}/${batch}`, value })));
   if (batch % every !== 0) continue;
   await db.flush();
-  writeSync(1, `${batch}\n`);
+  report(`${batch}`);
 }
