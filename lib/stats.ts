@@ -43,8 +43,9 @@ export interface WorkStats {
 export interface Stats {
   shards: number;
   operations: Record<'get' | 'getMany' | 'put' | 'delete' | 'batch' | 'deleteRange' | 'scan', OperationTotals>;
+  /** `memtableSwitch`: writing a group that met the switch to a new memtable, of all of `groupWrite`. */
   latencySeconds: Record<
-    'get' | 'getMany' | 'put' | 'batch' | 'scanChunk' | 'groupWrite' | 'fsync' | 'flush',
+    'get' | 'getMany' | 'put' | 'batch' | 'scanChunk' | 'groupWrite' | 'memtableSwitch' | 'fsync' | 'flush',
     LatencySeconds
   >;
   hotCache: { hits: number; negativeHits: number; misses: number; entries: number };
@@ -63,6 +64,8 @@ export interface Stats {
     /** What the adaptive grouping asks for at present. */
     targetGroupBytes: number;
     backpressureRejections: number;
+    /** Memtables that were full and made way for new ones. */
+    memtableSwitches: number;
     stalls: number;
     stallSeconds: number;
   };

@@ -147,6 +147,21 @@ test('latencies are counted with their operations and in order', async () => {
   }
 });
 
+test('writes: a group that meets the switch to a new memtable is timed apart', async () => {
+  const db = await space.open({ shards: 1, memory: { writeBuffer: '1MB' } });
+  for (let i = 0; i < 60; i++) {
+    await db.batch(
+      Array.from({ length: 100 }, (_, j) => ({ type: 'put' as const, key: `${i}/${j}`, value: 'x'.repeat(1000) })),
+    );
+  }
+  const { writes, latencySeconds } = db.stats();
+  assert.ok(writes.memtableSwitches >= 2, `${writes.memtableSwitches} switches for 6 MB through memtables of 1 MB`);
+  assert.ok(latencySeconds.memtableSwitch.count >= 2);
+  assert.ok(latencySeconds.memtableSwitch.count <= latencySeconds.groupWrite.count / 2);
+  assert.ok(latencySeconds.memtableSwitch.max <= latencySeconds.groupWrite.max);
+  await db.close();
+});
+
 test('memory and disk', async () => {
   const db = await space.open({ memory: { hotCache: '2MB', blockCache: '4MB', writeBuffer: '8MB' } });
   const before = db.stats();

@@ -180,6 +180,7 @@ napi_value StatsToJs(Napi::Env env, Engine& engine) {
   latency.Set("batch", HistogramToJs(env, metrics.batch_nanos));
   latency.Set("scanChunk", HistogramToJs(env, metrics.scan_chunk_nanos));
   latency.Set("groupWrite", HistogramToJs(env, metrics.group_write_nanos));
+  latency.Set("memtableSwitch", HistogramToJs(env, metrics.memtable_switch_nanos));
   latency.Set("fsync", HistogramToJs(env, metrics.fsync_nanos));
   latency.Set("flush", HistogramToJs(env, metrics.flush_nanos));
 
@@ -200,6 +201,7 @@ napi_value StatsToJs(Napi::Env env, Engine& engine) {
   SetNumber(writes, "queueAgeSeconds", static_cast<double>(gauges.queue_age_nanos) / 1e9);
   SetNumber(writes, "targetGroupBytes", static_cast<double>(gauges.target_group_bytes));
   SetNumber(writes, "backpressureRejections", static_cast<double>(metrics.backpressure_rejections));
+  SetNumber(writes, "memtableSwitches", static_cast<double>(metrics.memtable_switches));
   SetNumber(writes, "stalls", static_cast<double>(metrics.stalls));
   SetNumber(writes, "stallSeconds", static_cast<double>(metrics.stall_nanos) / 1e9);
 

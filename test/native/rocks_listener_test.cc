@@ -61,6 +61,12 @@ TEST_F(RocksListenerTest, AnEndWithoutABeginningIsIgnored) {
   EXPECT_EQ(metrics_->flush_nanos.TakeSnapshot().count, 0u);
 }
 
+TEST_F(RocksListenerTest, SwitchesOfMemtablesAreCounted) {
+  listener_.OnMemTableSealed({});
+  listener_.OnMemTableSealed({});
+  EXPECT_EQ(metrics_->memtable_switches.Total(), 2u);
+}
+
 TEST_F(RocksListenerTest, FlushesAreTimedByJob) {
   Flush(1, true);
   Flush(2, true);

@@ -437,12 +437,16 @@ Status Committer::WriteGroup() {
   for (const Op& op : ops_) {
     if (op.packed.type != OpType::kDeleteRange) cache->BeginWrite(op.packed.key, op.hash);
   }
+  Metrics* metrics = deps_.metrics;
+  const uint64_t switches = metrics->memtable_switches.Total();
   const uint64_t began = NowNanos();
   const rocksdb::Status written = deps_.write(batch_.get());
-  deps_.metrics->group_write_nanos.Record(NowNanos() - began);
+  const uint64_t took = NowNanos() - began;
+  metrics->group_write_nanos.Record(took);
+  if (metrics->memtable_switches.Total() != switches) metrics->memtable_switch_nanos.Record(took);
   Status status;
   if (written.ok()) {
-    deps_.metrics->wal_writes.Add();
+    metrics->wal_writes.Add();
     CountGroup();
     if (cache->HasPending()) PublishGroup();
     cache->EndWrite();

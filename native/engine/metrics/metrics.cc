@@ -19,6 +19,7 @@ MetricsSnapshot Metrics::Snapshot() const {
       .wal_writes = wal_writes.Total(),
       .fsyncs = fsyncs.Total(),
       .backpressure_rejections = backpressure_rejections.Total(),
+      .memtable_switches = memtable_switches.Total(),
       .stalls = stalls.Total(),
       .stall_nanos = stall_nanos.Total(),
 
@@ -28,6 +29,7 @@ MetricsSnapshot Metrics::Snapshot() const {
       .batch_nanos = batch_nanos.TakeSnapshot(),
       .scan_chunk_nanos = scan_chunk_nanos.TakeSnapshot(),
       .group_write_nanos = group_write_nanos.TakeSnapshot(),
+      .memtable_switch_nanos = memtable_switch_nanos.TakeSnapshot(),
       .fsync_nanos = fsync_nanos.TakeSnapshot(),
       .flush_nanos = flush_nanos.TakeSnapshot(),
 

@@ -61,6 +61,7 @@ struct MetricsSnapshot {
   uint64_t wal_writes = 0;        // groups that went through the WAL
   uint64_t fsyncs = 0;
   uint64_t backpressure_rejections = 0;
+  uint64_t memtable_switches = 0;
   uint64_t stalls = 0;
   uint64_t stall_nanos = 0;
 
@@ -70,8 +71,10 @@ struct MetricsSnapshot {
   Histogram::Snapshot batch_nanos;        // likewise
   Histogram::Snapshot scan_chunk_nanos;   // producing one chunk
   Histogram::Snapshot group_write_nanos;  // one group's rocksdb::DB::Write
-  Histogram::Snapshot fsync_nanos;        // one SyncWAL
-  Histogram::Snapshot flush_nanos;        // one memtable flush
+  // The same, of groups that met the switch to a new memtable: how long that keeps writers waiting.
+  Histogram::Snapshot memtable_switch_nanos;
+  Histogram::Snapshot fsync_nanos;  // one SyncWAL
+  Histogram::Snapshot flush_nanos;  // one memtable flush
 
   WorkSnapshot work[kWorkClasses];  // by WorkClass
 };
@@ -92,6 +95,7 @@ struct Metrics {
   Counter wal_writes;
   Counter fsyncs;
   Counter backpressure_rejections;
+  Counter memtable_switches;
   Counter stalls;
   Counter stall_nanos;
 
@@ -101,6 +105,7 @@ struct Metrics {
   Histogram batch_nanos;
   Histogram scan_chunk_nanos;
   Histogram group_write_nanos;
+  Histogram memtable_switch_nanos;
   Histogram fsync_nanos;
   Histogram flush_nanos;
 

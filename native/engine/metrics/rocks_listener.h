@@ -32,6 +32,10 @@ class RocksListener : public rocksdb::EventListener {
     flush_began_.erase(began);
   }
 
+  void OnMemTableSealed(const rocksdb::MemTableInfo&) override {
+    metrics_->memtable_switches.Add();
+  }
+
   // Writes go on when the program says so (Committer::Resume). RocksDB's own poll for space, every
   // five seconds, would answer Busy to that meanwhile; a compaction that failed is tried again
   // without it.
