@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -15,7 +16,8 @@
 
 namespace rocksdb {
 class Env;
-}
+class Statistics;
+}  // namespace rocksdb
 
 namespace thermocline {
 
@@ -71,6 +73,9 @@ struct EngineOptions {
 
   // Files and clocks of the stores; not owned. Null: the operating system's. Tests inject faults.
   rocksdb::Env* env = nullptr;
+  // RocksDB's tickers; null, as they cost every read a little: none are kept. Benchmarks count with
+  // them what a lookup asked of memory and disk.
+  std::shared_ptr<rocksdb::Statistics> statistics;
 };
 
 inline constexpr int kDefaultShards = 4;

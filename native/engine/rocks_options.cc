@@ -42,6 +42,7 @@ RocksShared MakeRocksShared(const EngineOptions& options) {
 rocksdb::DBOptions HotDbOptions(const EngineOptions& options, const RocksShared& shared) {
   rocksdb::DBOptions db;
   if (options.env != nullptr) db.env = options.env;
+  db.statistics = options.statistics;
   db.create_missing_column_families = true;
   db.write_buffer_manager = shared.write_buffer_manager;
   db.max_background_jobs = options.threads.background;
