@@ -12,7 +12,7 @@ find_package(Threads REQUIRED)
 
 # What an installed RocksDB was compiled with is unknown, so there only the libraries that exist are linked.
 set(libraries "")
-set(names zstd lz4 snappy)
+set(names zstd lz4 snappy z)
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   list(APPEND names uring)
 endif()

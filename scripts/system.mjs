@@ -13,6 +13,7 @@ const NEEDS = {
     'libzstd-dev': { library: 'zstd' },
     'liblz4-dev': { library: 'lz4' },
     'libsnappy-dev': { library: 'snappy' },
+    'zlib1g-dev': { library: 'z' },
     'liburing-dev': { library: 'uring' },
   },
   test: {
