@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kLockFile = "LOCK";
 constexpr const char* kHotDirectory = "hot";
+constexpr const char* kTopicsDirectory = "topics";
 constexpr int kTaskThreads = 2;
 constexpr int kBackgroundNice = 10;
 
@@ -156,6 +157,7 @@ Status Engine::OpenParts() {
       .pool = read_pool_.get(),
       .metrics = metrics_.get(),
   });
+  OpenTopics();
   if (options_.read_only) return {};
 
   OpenCommitter();
@@ -185,6 +187,25 @@ void Engine::OpenCommitter() {
   committer_ = std::make_unique<Committer>(std::move(dependencies), options_, first_commit_id);
 }
 
+void Engine::OpenTopics() {
+  topics_ = std::make_unique<topic::TopicStore>(
+      topic::TopicStore::Options{.folder = (fs::path(location_) / kTopicsDirectory).string(),
+                                 .read_only = options_.read_only,
+                                 .after_power_loss = options_.after_power_loss,
+                                 .appender = {}},
+      topic::TopicStore::Dependencies{
+          .now_ms = [this] { return clock_.NowMs(); },
+          .sync = nullptr,
+          .offsets = {.get = [this](std::string_view key, std::string* payload,
+                                    bool* found) { return store_.GetMeta(key, payload, found); },
+                      .put =
+                          [this](std::string_view key, std::string payload, bool sync) {
+                            return store_.PutMeta({{key, std::move(payload)}}, sync);
+                          }}});
+  // Now, and not when they are first used: the next opening knows nothing of the loss.
+  if (options_.after_power_loss && !options_.read_only) topics_->OpenAll();
+}
+
 void Engine::KeepClock() {
   std::string clock;
   PutFixed64(&clock, clock_.NowMs());
@@ -195,6 +216,7 @@ void Engine::KeepClock() {
 void Engine::Close() {
   std::call_once(closed_, [this] {
     if (committer_) committer_->Stop();
+    if (topics_) topics_->Close();
     if (read_pool_) read_pool_->Shutdown();
     if (task_pool_) task_pool_->Shutdown();
     if (background_pool_) background_pool_->Shutdown();
@@ -236,7 +258,8 @@ Status Engine::Destroy(const std::string& location) {
   FileLock lock;
   Status status = lock.Acquire((root / kLockFile).string(), /*shared=*/false);
   if (!status.ok()) return status;
-  status = HotStore::Destroy(hot.string());
+  status = topic::TopicStore::Destroy((root / kTopicsDirectory).string());
+  if (status.ok()) status = HotStore::Destroy(hot.string());
   if (!status.ok()) return status;
   fs::remove(hot, error);  // both folders stay if somebody keeps files of their own in them
   fs::remove(root / kLockFile, error);

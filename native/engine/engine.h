@@ -5,6 +5,7 @@
 //   PointReader  single and batched reads                         read/
 //   Cursor       ordered walks over a read view                   read/
 //   HotCache     records in memory in front of the store          cache/
+//   TopicStore   append-only logs beside the store                topic/
 //   Metrics      counters and latency histograms                  metrics/
 //
 // Thread safety: every method from any thread between Open and Close.
@@ -34,6 +35,7 @@
 #include "engine/read/read_view.h"
 #include "engine/status.h"
 #include "engine/tier/hot_store.h"
+#include "engine/topic/topic_store.h"
 
 namespace thermocline {
 
@@ -112,6 +114,7 @@ class Engine {
   HotCache& cache() { return *cache_; }
   Metrics& metrics() { return *metrics_; }
   EngineClock& clock() { return clock_; }
+  topic::TopicStore& topics() { return *topics_; }
   ThreadPool& read_pool() { return *read_pool_; }
   // For rare calls that wait (flush, estimates): never on the read pool.
   ThreadPool& task_pool() { return *task_pool_; }
@@ -124,6 +127,7 @@ class Engine {
   Engine(std::string location, EngineOptions options);
   Status OpenParts();
   void OpenCommitter();
+  void OpenTopics();
   Status LastKey(int shard, std::string* key, bool* found);
   void KeepClock();
 
@@ -141,6 +145,7 @@ class Engine {
   std::unique_ptr<ThreadPool> background_pool_;
   std::unique_ptr<PointReader> reader_;
   std::unique_ptr<Committer> committer_;  // none when read-only
+  std::unique_ptr<topic::TopicStore> topics_;
   std::once_flag closed_;
   Status close_status_;
 };

@@ -163,11 +163,10 @@ TEST_F(TopicDamage, EveryFlippedBitOfAnIndexIsHarmless) {
       partition_.reset();
       Flip(path, bit);
       ASSERT_THAT(TryOpen(), IsOk());
-      ASSERT_EQ(metrics_.rebuilt_indexes.Total(), 1u);
+      ASSERT_EQ(metrics_->rebuilt_indexes.Total(), 1u);
       ExpectRun(ReadFrom(0), 0, 110);
       test::WriteFile(path, whole);
-      metrics_.~TopicMetrics();
-      new (&metrics_) TopicMetrics();
+      metrics_ = std::make_shared<TopicMetrics>();
     }
   }
 }

@@ -58,7 +58,7 @@ class PartitionTest : public testing::Test {
          .seed = seed_,
          .read_only = read_only,
          .after_power_loss = after_power_loss},
-        options_, {.now_ms = [this] { return now_ms_; }, .sync = sync_, .metrics = &metrics_},
+        options_, {.now_ms = [this] { return now_ms_; }, .sync = sync_, .metrics = metrics_},
         &partition_);
   }
   void Open() { ASSERT_THAT(TryOpen(), IsOk()); }
@@ -143,7 +143,7 @@ class PartitionTest : public testing::Test {
   const std::string path_ = folder_ / "0";
   uint32_t seed_ = topic::SeedOf("a topic's identity", 0);
   topic::TopicOptions options_;
-  topic::TopicMetrics metrics_;
+  std::shared_ptr<topic::TopicMetrics> metrics_ = std::make_shared<topic::TopicMetrics>();
   uint64_t now_ms_ = kStartMs;
   std::function<Status(File*)> sync_;
   std::shared_ptr<topic::Partition> partition_;

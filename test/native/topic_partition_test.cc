@@ -69,7 +69,7 @@ TEST_F(TopicPartition, GoesOnWhereItWasAfterReopening) {
     ExpectRun(ReadFrom(0), 0, end);
     EXPECT_EQ(Append(10).base_offset, end);
   }
-  EXPECT_EQ(metrics_.rebuilt_indexes.Total(), 0u);
+  EXPECT_EQ(metrics_->rebuilt_indexes.Total(), 0u);
 }
 
 TEST_F(TopicPartition, MakesLostIndexesAgain) {
@@ -79,7 +79,7 @@ TEST_F(TopicPartition, MakesLostIndexesAgain) {
   ASSERT_THAT(partition()->Sync(), IsOk());
   for (const std::string& name : Files("index")) std::filesystem::remove(path_ + "/" + name);
   Open();
-  EXPECT_EQ(metrics_.rebuilt_indexes.Total(), 4u);
+  EXPECT_EQ(metrics_->rebuilt_indexes.Total(), 4u);
   ExpectRun(ReadFrom(0), 0, 500);
   ExpectRun(ReadFrom(333), 333, 500);
   ASSERT_THAT(partition()->Sync(), IsOk());
@@ -111,7 +111,7 @@ TEST_P(TopicCompressed, MessagesComeBackAsTheyWere) {
   options_.segment_bytes = 8192;
   Open();
   for (int i = 0; i < 100; i++) Append(100);
-  EXPECT_LT(metrics_.stored_bytes.Total(), metrics_.appended_bytes.Total() / 2);
+  EXPECT_LT(metrics_->stored_bytes.Total(), metrics_->appended_bytes.Total() / 2);
   ExpectRun(ReadFrom(0), 0, 10'000);
   ExpectRun(ReadFrom(7777), 7777, 10'000);
   // Batches as they were written stay readable when the setting changes.
@@ -203,8 +203,8 @@ TEST_F(TopicPartition, ALookupCostsTheSameHoweverLongTheLogIs) {
   options_.segment_bytes = 64 << 10;
   Open();
   const auto cost = [&](bool by_time) {
-    const uint64_t probes = metrics_.index_probes.Total();
-    const uint64_t walked = metrics_.walked_bytes.Total();
+    const uint64_t probes = metrics_->index_probes.Total();
+    const uint64_t walked = metrics_->walked_bytes.Total();
     PartitionReader reader(partition_);
     const uint64_t target = partition()->end_offset() / 2 + 3;
     if (by_time) {
@@ -215,8 +215,8 @@ TEST_F(TopicPartition, ALookupCostsTheSameHoweverLongTheLogIs) {
     ReadResult result;
     EXPECT_THAT(reader.Read({.max_bytes = 1}, &result), IsOk());
     EXPECT_EQ(result.batches.front().base_offset, target);
-    return std::pair(metrics_.index_probes.Total() - probes,
-                     metrics_.walked_bytes.Total() - walked);
+    return std::pair(metrics_->index_probes.Total() - probes,
+                     metrics_->walked_bytes.Total() - walked);
   };
   std::vector<std::pair<uint64_t, uint64_t>> costs;
   for (const uint64_t length : {1000u, 8000u, 64'000u}) {

@@ -303,13 +303,10 @@ void Partition::Fail(const Status& cause) {
 
 Status Partition::DeleteExpired(const RetentionPolicy& policy, size_t* deleted) {
   *deleted = 0;
-  const std::vector<SegmentFacts> facts = Segments();
-  const size_t count = policy.CountExpired(facts, deps_.now_ms());
-  if (count == 0 || read_only_) return {};
   std::vector<std::shared_ptr<Segment>> gone;
   {
     std::lock_guard lock(mutex_);
-    // Sealed segments alone were given up, so they are still the first ones.
+    const size_t count = read_only_ ? 0 : policy.CountExpired(Facts(), deps_.now_ms());
     gone.assign(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(count));
     segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(count));
   }
@@ -407,6 +404,11 @@ uint64_t Partition::bytes() const {
 
 std::vector<SegmentFacts> Partition::Segments() const {
   std::lock_guard lock(mutex_);
+  return Facts();
+}
+
+// REQUIRES: mutex_.
+std::vector<SegmentFacts> Partition::Facts() const {
   std::vector<SegmentFacts> facts;
   for (size_t i = 0; i < segments_.size(); i++) {
     const std::shared_ptr<const SegmentIndex> index = segments_[i]->index();
@@ -430,12 +432,28 @@ void Partition::WaitFor(uint64_t offset, std::shared_ptr<Waiter> waiter) {
     std::lock_guard lock(mutex_);
     // Those whom another partition has woken.
     std::erase_if(waiting_, [](const Waiting& waiting) { return waiting.waiter->fired(); });
-    if (active_->summary().end_offset <= offset) {
+    if (!retired_ && active_->summary().end_offset <= offset) {
       waiting_.push_back({offset, std::move(waiter)});
       return;
     }
   }
   waiter->Fire();
+}
+
+void Partition::Retire(const Status& why) {
+  std::vector<Waiting> awake;
+  {
+    std::lock_guard lock(mutex_);
+    retired_ = true;
+    write_status_ = why;
+    awake.swap(waiting_);
+  }
+  for (const Waiting& waiting : awake) waiting.waiter->Fire();
+}
+
+bool Partition::HasUnsynced() const {
+  std::lock_guard lock(mutex_);
+  return !unsynced_.empty() && write_status_.ok();
 }
 
 Status Partition::write_status() const {

@@ -81,7 +81,7 @@ class Partition {
   struct Dependencies {
     std::function<uint64_t()> now_ms;
     std::function<Status(File*)> sync;  // null: File::Sync
-    TopicMetrics* metrics = nullptr;
+    std::shared_ptr<TopicMetrics> metrics;
   };
   struct OpenOptions {
     std::string folder;  // exists
@@ -98,6 +98,8 @@ class Partition {
 
   // Writes the batches, in order, and fills what is marked as Out. Writer thread.
   void Append(std::span<BatchAppend* const> group);
+  // Whether sealed segments wait to be synced.
+  bool HasUnsynced() const;
   // Makes everything that was published survive a loss of power.
   Status Sync();
   // Seals the active segment if a policy says so without a batch to come. Writer thread.
@@ -133,12 +135,15 @@ class Partition {
   std::vector<SegmentFacts> Segments() const;
   uint64_t cut_bytes() const { return cut_bytes_; }
 
-  // Fires the waiter as soon as the end lies behind `offset`; at once if it does.
+  // Fires the waiter as soon as the end lies behind `offset`; at once if it does, or if the
+  // partition was retired.
   void WaitFor(uint64_t offset, std::shared_ptr<Waiter> waiter);
 
   const std::string& folder() const { return folder_; }
   uint32_t seed() const { return seed_; }
-  TopicMetrics* metrics() const { return deps_.metrics; }
+  TopicMetrics* metrics() const { return deps_.metrics.get(); }
+  // Takes no more messages, and wakes everyone who waits: there will be nothing more to wait for.
+  void Retire(const Status& why);
   // Not OK: why it takes no more messages.
   Status write_status() const;
   // New settings for what follows. Any thread.
@@ -154,6 +159,7 @@ class Partition {
   void WriteRun(std::span<BatchAppend* const> run);
   void Publish(std::span<BatchAppend* const> run);
   void Fail(const Status& cause);
+  std::vector<SegmentFacts> Facts() const;
   void FillExtent(size_t i, Extent* extent) const;
 
   const std::string folder_;
@@ -177,6 +183,7 @@ class Partition {
   std::vector<std::shared_ptr<Segment>> unsynced_;  // GUARDED_BY(mutex_): sealed
   bool folder_changed_ = false;                     // GUARDED_BY(mutex_)
   Status write_status_;                             // GUARDED_BY(mutex_)
+  bool retired_ = false;                            // GUARDED_BY(mutex_)
   struct Waiting {
     uint64_t offset;
     std::shared_ptr<Waiter> waiter;
