@@ -23,6 +23,7 @@ import { Reads } from './reads.ts';
 import { Snapshot } from './snapshot.ts';
 import type { Stats } from './stats.ts';
 import { readStream, writeStream } from './streams.ts';
+import { Topics } from './topics/topics.ts';
 import { retrying, type Transaction, type TransactionSource } from './transaction.ts';
 import { Writes } from './writes.ts';
 
@@ -107,6 +108,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   readonly #reads: Reads<K, V>;
   readonly #bytes: Reads<Buffer, Buffer>;
   readonly #writes: Writes<K, V>;
+  #topics: Topics<K, V> | undefined;
   readonly #alerts = new AlertWatch(
     () => this.stats(),
     (alert) => this.emit('alert', alert),
@@ -139,6 +141,13 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     events.on('removeListener', (event) => {
       if (event === 'alert' && this.listenerCount('alert') === 0) this.#alerts.stop();
     });
+  }
+
+  /** Append-only logs of messages beside the records. */
+  get topics(): Topics<K, V> {
+    const [native, keys, values, { settings }] = [this.#native, this.#keys, this.#values, this.#writes];
+    this.#topics ??= new Topics({ native, keys, values, settings, isOpen: this.#isOpen });
+    return this.#topics;
   }
 
   get status(): Status {
@@ -514,6 +523,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     if (this.#closed === undefined) {
       this.#status = 'closing';
       this.#alerts.stop();
+      this.#topics?.end();
       this.#writes.flush();
       this.#reads.flush();
       this.#closed = call<undefined>((ticket) => this.#native.close(ticket)).finally(() => {

@@ -8,6 +8,7 @@ import { addPut } from './commands/put.ts';
 import { addScan } from './commands/scan.ts';
 import { addStats } from './commands/stats.ts';
 import { addStress } from './commands/stress.ts';
+import { addTopic } from './commands/topic.ts';
 import { Output } from './output.ts';
 import { packageVersion } from './version.ts';
 
@@ -45,6 +46,7 @@ function makeProgram(output: Output): Command {
   addStats(program, output);
   addBench(program, output);
   addStress(program, output);
+  addTopic(program, output);
   return program;
 }
 

@@ -10,6 +10,8 @@
 #include "binding/database.h"
 #include "binding/environment.h"
 #include "binding/snapshot.h"
+#include "binding/topic.h"
+#include "binding/topic_consumer.h"
 #include "binding/transaction.h"
 #include "binding/values.h"
 #include "engine/options.h"
@@ -122,6 +124,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Environment* environment = Environment::Create(env);
   environment->SetClasses(DatabaseWrap::Define(env), SnapshotWrap::Define(env),
                           CursorWrap::Define(env), TransactionWrap::Define(env));
+  environment->SetTopicClasses(TopicWrap::Define(env), TopicConsumerWrap::Define(env));
+  TopicWrap::Export(env, exports);
   exports.Set("open", Napi::Function::New<Open>(env, "open"));
   exports.Set("destroy", Napi::Function::New<Destroy>(env, "destroy"));
   exports.Set("probeDisk", Napi::Function::New<ProbeDisk>(env, "probeDisk"));

@@ -77,6 +77,11 @@ void Environment::SetClasses(Napi::Function database, Napi::Function snapshot,
   transaction_class_ = Napi::Persistent(transaction);
 }
 
+void Environment::SetTopicClasses(Napi::Function topic, Napi::Function consumer) {
+  topic_class_ = Napi::Persistent(topic);
+  topic_consumer_class_ = Napi::Persistent(consumer);
+}
+
 void Environment::SetDispatcher(Napi::Function dispatcher) {
   dispatcher_ = Napi::Persistent(dispatcher);
 }

@@ -80,6 +80,9 @@ class Environment {
   }
   void SetClasses(Napi::Function database, Napi::Function snapshot, Napi::Function cursor,
                   Napi::Function transaction);
+  void SetTopicClasses(Napi::Function topic, Napi::Function consumer);
+  const Napi::FunctionReference& topic_class() const { return topic_class_; }
+  const Napi::FunctionReference& topic_consumer_class() const { return topic_consumer_class_; }
   const Napi::FunctionReference& database_class() const { return database_class_; }
   const Napi::FunctionReference& snapshot_class() const { return snapshot_class_; }
   const Napi::FunctionReference& cursor_class() const { return cursor_class_; }
@@ -112,6 +115,8 @@ class Environment {
   Napi::FunctionReference snapshot_class_;
   Napi::FunctionReference cursor_class_;
   Napi::FunctionReference transaction_class_;
+  Napi::FunctionReference topic_class_;
+  Napi::FunctionReference topic_consumer_class_;
   size_t pending_ = 0;
   std::vector<std::shared_ptr<Completion>> draining_;
   std::pair<char*, size_t> request_;

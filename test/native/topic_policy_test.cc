@@ -33,6 +33,8 @@ TEST(TopicRollPolicy, ByCount) {
   const RollByCount policy(10);
   EXPECT_FALSE(policy.ShouldRoll({.records = 9}));
   EXPECT_TRUE(policy.ShouldRoll({.records = 10}));
+  EXPECT_FALSE(policy.ShouldRoll({.records = 4, .next_records = 6}));
+  EXPECT_TRUE(policy.ShouldRoll({.records = 4, .next_records = 7}));
 }
 
 TEST(TopicRollPolicy, ATopicRollsWhenAnyOfItsPoliciesSaysSo) {

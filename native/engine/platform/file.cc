@@ -45,7 +45,7 @@ Status ErrnoStatus(int error, std::string_view doing, const std::string& path) {
   return {code, std::string(doing) + " " + path + " failed: " + std::strerror(error)};
 }
 
-Block::~Block() {
+MemoryBlock::~MemoryBlock() {
   if (mapping_ != nullptr) {
     munmap(mapping_, mapping_bytes_);
   } else {
@@ -53,8 +53,8 @@ Block::~Block() {
   }
 }
 
-std::shared_ptr<Block> Block::Allocate(size_t size) {
-  auto block = std::make_shared<Block>();
+std::shared_ptr<MemoryBlock> MemoryBlock::Allocate(size_t size) {
+  auto block = std::make_shared<MemoryBlock>();
   block->data_ = static_cast<char*>(std::malloc(std::max<size_t>(size, 1)));
   if (block->data_ == nullptr) return nullptr;
   block->size_ = size;
@@ -122,8 +122,9 @@ Status File::Sync() {
   return ErrnoStatus(errno, "syncing", path_);
 }
 
-Status File::Map(uint64_t position, size_t size, size_t ahead, std::shared_ptr<Block>* out) const {
-  auto block = std::make_shared<Block>();
+Status File::Map(uint64_t position, size_t size, size_t ahead,
+                 std::shared_ptr<MemoryBlock>* out) const {
+  auto block = std::make_shared<MemoryBlock>();
   if (size > 0) {
     const uint64_t start = position / PageBytes() * PageBytes();
     const size_t skipped = static_cast<size_t>(position - start);

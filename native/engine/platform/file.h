@@ -25,15 +25,15 @@ namespace thermocline {
 Status ErrnoStatus(int error, std::string_view doing, const std::string& path);
 
 // Bytes that live as long as the object: mapped, or on the heap.
-class Block {
+class MemoryBlock {
  public:
-  Block() = default;
-  ~Block();
-  Block(const Block&) = delete;
-  Block& operator=(const Block&) = delete;
+  MemoryBlock() = default;
+  ~MemoryBlock();
+  MemoryBlock(const MemoryBlock&) = delete;
+  MemoryBlock& operator=(const MemoryBlock&) = delete;
 
   // Bytes on the heap, not initialised. Null if there is no memory.
-  static std::shared_ptr<Block> Allocate(size_t size);
+  static std::shared_ptr<MemoryBlock> Allocate(size_t size);
 
   char* data() const { return data_; }
   size_t size() const { return size_; }
@@ -70,7 +70,7 @@ class File {
   // Contents, and what is needed to find them.
   Status Sync();
   // The range in memory. REQUIRES: it lies within the file. `ahead` of it are brought in at once.
-  Status Map(uint64_t position, size_t size, size_t ahead, std::shared_ptr<Block>* out) const;
+  Status Map(uint64_t position, size_t size, size_t ahead, std::shared_ptr<MemoryBlock>* out) const;
 
  private:
   File(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}

@@ -59,7 +59,7 @@ std::string Encode(uint32_t magic, const SegmentSummary& summary, std::span<cons
 
 template <class Entry>
 Status LoadOne(const std::string& path, uint32_t magic, uint64_t base_offset, uint64_t log_bytes,
-               SegmentSummary* summary, std::shared_ptr<Block>* block,
+               SegmentSummary* summary, std::shared_ptr<MemoryBlock>* block,
                std::span<const Entry>* entries) {
   const Status damaged(Code::kCorruption, "the index " + path + " does not fit its log");
   std::shared_ptr<File> file;

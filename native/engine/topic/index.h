@@ -92,8 +92,8 @@ class SegmentIndex {
   SegmentSummary summary_;
   std::vector<OffsetEntry> own_offsets_;
   std::vector<TimeEntry> own_times_;
-  std::shared_ptr<Block> offset_block_;
-  std::shared_ptr<Block> time_block_;
+  std::shared_ptr<MemoryBlock> offset_block_;
+  std::shared_ptr<MemoryBlock> time_block_;
   std::span<const OffsetEntry> offsets_;
   std::span<const TimeEntry> times_;
 };

@@ -229,7 +229,8 @@ bool Partition::MustRoll(const ActiveFacts& coming) const {
                                            .records = records,
                                            .opened_ms = active_opened_ms_,
                                            .now_ms = deps_.now_ms(),
-                                           .next_bytes = coming.next_bytes});
+                                           .next_bytes = coming.next_bytes,
+                                           .next_records = coming.next_records});
 }
 
 Status Partition::Roll() {
@@ -449,6 +450,11 @@ void Partition::Retire(const Status& why) {
     awake.swap(waiting_);
   }
   for (const Waiting& waiting : awake) waiting.waiter->Fire();
+}
+
+Status Partition::retired() const {
+  std::lock_guard lock(mutex_);
+  return retired_ ? write_status_ : Status();
 }
 
 bool Partition::HasUnsynced() const {

@@ -144,6 +144,8 @@ class Partition {
   TopicMetrics* metrics() const { return deps_.metrics.get(); }
   // Takes no more messages, and wakes everyone who waits: there will be nothing more to wait for.
   void Retire(const Status& why);
+  // Not OK: it was retired, and why.
+  Status retired() const;
   // Not OK: why it takes no more messages.
   Status write_status() const;
   // New settings for what follows. Any thread.

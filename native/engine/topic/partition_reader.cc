@@ -95,10 +95,11 @@ Status PartitionReader::Read(const Limits& limits, ReadResult* out) {
 }
 
 // The bytes from position_ on, `wanted` of them or as many as there are.
-Status PartitionReader::LoadWindow(size_t wanted, size_t ahead, std::shared_ptr<Block>* window) {
+Status PartitionReader::LoadWindow(size_t wanted, size_t ahead,
+                                   std::shared_ptr<MemoryBlock>* window) {
   const size_t size = static_cast<size_t>(std::min<uint64_t>(wanted, extent_.bytes - position_));
   if (extent_.sealed) return file_->Map(position_, size, ahead, window);
-  *window = Block::Allocate(size);
+  *window = MemoryBlock::Allocate(size);
   return *window ? file_->Read(position_, (*window)->data(), size) : NoMemory();
 }
 
@@ -107,7 +108,7 @@ Status PartitionReader::LoadWindow(size_t wanted, size_t ahead, std::shared_ptr<
 Status PartitionReader::Collect(const Limits& limits, ReadResult* out, bool* moved) {
   size_t wanted = std::max(limits.max_bytes + kIndexInterval, kMinWindowBytes);
   for (;;) {
-    std::shared_ptr<Block> window;
+    std::shared_ptr<MemoryBlock> window;
     Status status = LoadWindow(wanted, limits.max_bytes, &window);
     if (!status.ok()) return status;
     const std::string_view bytes = window->view();
@@ -198,17 +199,17 @@ Status PartitionReader::Collect(const Limits& limits, ReadResult* out, bool* mov
   }
 }
 
-Status PartitionReader::Deliver(const std::shared_ptr<Block>& window,
+Status PartitionReader::Deliver(const std::shared_ptr<MemoryBlock>& window,
                                 const std::vector<Found>& found, ReadResult* out,
                                 size_t* delivered) {
   const bool as_stored = std::all_of(found.begin(), found.end(), [](const Found& each) {
     return each.header.codec == Codec::kNone;
   });
-  std::shared_ptr<Block> block = window;
+  std::shared_ptr<MemoryBlock> block = window;
   if (!as_stored) {
     size_t total = 0;
     for (const Found& each : found) total += each.header.raw_bytes;
-    block = Block::Allocate(total);
+    block = MemoryBlock::Allocate(total);
     if (!block) return NoMemory();
   }
   uint64_t records = 0;
@@ -253,7 +254,7 @@ Status PartitionReader::Deliver(const std::shared_ptr<Block>& window,
 Status PartitionReader::PassDamage(ReadResult* out) {
   const uint64_t lost_position = position_;
   const uint64_t lost_from = std::max(expected_, next_);
-  std::shared_ptr<Block> rest;
+  std::shared_ptr<MemoryBlock> rest;
   Status status = LoadWindow(SIZE_MAX, 0, &rest);
   if (!status.ok()) return status;
   BatchWalker walker(rest->view(), partition_->seed(), expected_);
@@ -303,7 +304,7 @@ Status PartitionReader::SeekTime(uint64_t timestamp) {
   Status status = extent_.segment->OpenFile(&file_);
   if (!status.ok()) return status;
   for (size_t wanted = kMinWindowBytes; position_ < extent_.bytes;) {
-    std::shared_ptr<Block> window;
+    std::shared_ptr<MemoryBlock> window;
     status = LoadWindow(wanted, 0, &window);
     if (!status.ok()) return status;
     const bool at_limit = position_ + window->size() == extent_.bytes;
@@ -347,6 +348,41 @@ Status PartitionReader::SeekWithinBatch(uint64_t timestamp) {
   }
   Seek(offset);
   return {};
+}
+
+Status SendBatches(const Partition& partition, uint64_t offset, size_t max_bytes, int socket,
+                   int timeout_ms, size_t* sent, uint64_t* next_offset) {
+  *sent = 0;
+  *next_offset = offset;
+  Partition::Extent extent;
+  if (offset >= partition.end_offset() || !partition.Locate(offset, &extent)) return {};
+  std::shared_ptr<File> file;
+  Status status = extent.segment->OpenFile(&file);
+  if (!status.ok()) return status;
+  // Headers say where batches end; the receiver checks the bodies.
+  uint64_t begin = extent.start.position;
+  uint64_t end = begin;
+  uint64_t expected = extent.start.offset;
+  char bytes[kBatchHeaderBytes];
+  while (end + kBatchHeaderBytes <= extent.bytes) {
+    BatchHeader header;
+    status = file->Read(end, bytes, sizeof bytes);
+    if (!status.ok()) return status;
+    if (DecodeHeader(bytes, partition.seed(), &header) != HeaderVerdict::kGood ||
+        header.base_offset != expected || header.total_bytes() > extent.bytes - end) {
+      if (end > begin) break;
+      return DamageAt(file->path(), end, expected);
+    }
+    const bool before = header.next_offset() <= offset;
+    if (!before && end > begin && end + header.total_bytes() - begin > max_bytes) break;
+    end += header.total_bytes();
+    expected = header.next_offset();
+    if (before) begin = end;
+  }
+  if (end == begin) return {};
+  status = SendFile(*file, begin, static_cast<size_t>(end - begin), socket, timeout_ms, sent);
+  if (status.ok()) *next_offset = expected;
+  return status;
 }
 
 }  // namespace thermocline::topic

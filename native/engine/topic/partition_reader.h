@@ -43,7 +43,7 @@ struct LostRange {
 };
 
 struct ReadResult {
-  std::shared_ptr<Block> block;  // null if there are no batches
+  std::shared_ptr<MemoryBlock> block;  // null if there are no batches
   std::vector<BatchView> batches;
   std::vector<LostRange> lost;
   uint64_t next_offset = 0;  // where the reader stands now
@@ -83,8 +83,8 @@ class PartitionReader {
   bool Enter();
   void Leave();
   Status Collect(const Limits& limits, ReadResult* out, bool* moved);
-  Status LoadWindow(size_t wanted, size_t ahead, std::shared_ptr<Block>* window);
-  Status Deliver(const std::shared_ptr<Block>& window, const std::vector<Found>& found,
+  Status LoadWindow(size_t wanted, size_t ahead, std::shared_ptr<MemoryBlock>* window);
+  Status Deliver(const std::shared_ptr<MemoryBlock>& window, const std::vector<Found>& found,
                  ReadResult* out, size_t* delivered);
   Status SeekWithinBatch(uint64_t timestamp);
   Status PassDamage(ReadResult* out);
@@ -99,5 +99,11 @@ class PartitionReader {
   uint64_t position_ = 0;  // of the batch with the offset expected_
   uint64_t expected_ = 0;
 };
+
+// Sends whole batches as they are stored, at least one if there is one and as many as fit into
+// `max_bytes`, to a stream socket, without copying them through the process (SendFile). The first
+// is the one that has `offset`. *next_offset: of the record behind what was sent.
+Status SendBatches(const Partition& partition, uint64_t offset, size_t max_bytes, int socket,
+                   int timeout_ms, size_t* sent, uint64_t* next_offset);
 
 }  // namespace thermocline::topic

@@ -101,7 +101,7 @@ Status Recovery::Run() {
 
 Status Recovery::Walk(Segment* segment, bool collect_producers, Walked* walked) {
   std::shared_ptr<File> file;
-  std::shared_ptr<Block> block;
+  std::shared_ptr<MemoryBlock> block;
   Status status = segment->OpenFile(&file);
   if (status.ok()) status = file->Size(&walked->file_bytes);
   if (status.ok()) {

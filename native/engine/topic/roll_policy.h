@@ -20,6 +20,7 @@ struct ActiveFacts {
   uint64_t opened_ms = 0;  // when its first batch was appended
   uint64_t now_ms = 0;
   uint64_t next_bytes = 0;  // of the batch that comes; 0: none does
+  uint64_t next_records = 0;
 };
 
 class RollPolicy {
@@ -53,11 +54,13 @@ class RollByTime final : public RollPolicy {
   const uint64_t max_span_ms_;
 };
 
-// The segment has `max_records` records.
+// The segment has `max_records` records, or the batch that comes would give it more.
 class RollByCount final : public RollPolicy {
  public:
   explicit RollByCount(uint64_t max_records) : max_records_(max_records) {}
-  bool ShouldRoll(const ActiveFacts& facts) const override { return facts.records >= max_records_; }
+  bool ShouldRoll(const ActiveFacts& facts) const override {
+    return facts.records >= max_records_ || facts.records + facts.next_records > max_records_;
+  }
 
  private:
   const uint64_t max_records_;

@@ -180,6 +180,35 @@ Status TopicStore::Delete(const std::string& name) {
   return status;
 }
 
+// REQUIRES: mutex_.
+Status TopicStore::CheckClosed(const std::string& name) const {
+  Status status = CheckName(name);
+  if (!status.ok()) return status;
+  if (closed_) return {Code::kClosed, "the database is closed"};
+  if (topics_.contains(name)) {
+    return {Code::kLocked, "the topic '" + name +
+                               "' is open: check and repair it before anybody opens it, or close "
+                               "the database first"};
+  }
+  if (!IsTopic(PathOf(name))) return {Code::kNotFound, "there is no topic '" + name + "'"};
+  return {};
+}
+
+// Both hold the lock, so that nobody opens the topic meanwhile.
+Status TopicStore::Check(const std::string& name, TopicReport* report) {
+  std::lock_guard lock(mutex_);
+  Status status = CheckClosed(name);
+  return status.ok() ? CheckTopic(PathOf(name), report) : status;
+}
+
+Status TopicStore::Repair(const std::string& name, const RepairOptions& options,
+                          TopicRepair* repair) {
+  std::lock_guard lock(mutex_);
+  Status status = CheckWritable();
+  if (status.ok()) status = CheckClosed(name);
+  return status.ok() ? RepairTopic(PathOf(name), options, repair) : status;
+}
+
 Status TopicStore::Configure(const std::shared_ptr<Topic>& topic, const TopicOptions& options) {
   Status status = CheckWritable();
   if (status.ok()) status = topic->Configure(options);

@@ -23,6 +23,7 @@
 
 #include "engine/status.h"
 #include "engine/topic/appender.h"
+#include "engine/topic/check.h"
 #include "engine/topic/consumer_groups.h"
 #include "engine/topic/topic.h"
 #include "engine/topic/topic_metrics.h"
@@ -62,6 +63,10 @@ class TopicStore {
   Status List(std::vector<std::string>* names) const;
   // Its messages go; who still holds some keeps those. ERR_NOT_FOUND, ERR_READ_ONLY.
   Status Delete(const std::string& name);
+  // Reads every byte of a topic that nobody has opened here (check.h). ERR_LOCKED, ERR_NOT_FOUND.
+  Status Check(const std::string& name, TopicReport* report);
+  // Rewrites what is damaged, or everything. ERR_LOCKED, ERR_NOT_FOUND, ERR_READ_ONLY.
+  Status Repair(const std::string& name, const RepairOptions& options, TopicRepair* repair);
   // New settings for an open topic, partitions included.
   Status Configure(const std::shared_ptr<Topic>& topic, const TopicOptions& options);
 
@@ -84,6 +89,7 @@ class TopicStore {
   std::string PathOf(const std::string& name) const { return options_.folder + "/" + name; }
   Status OpenLocked(const std::string& name, std::shared_ptr<Topic>* out);
   Status CheckWritable() const;
+  Status CheckClosed(const std::string& name) const;
   std::shared_ptr<Appender> StartAppender();
   std::vector<std::shared_ptr<Topic>> OpenTopics() const;
 

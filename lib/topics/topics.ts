@@ -1,0 +1,177 @@
+import { call } from '../dispatcher.ts';
+import type { WriteSettings } from '../durability.ts';
+import {
+  type Codec,
+  type KeyCodec,
+  type KeyEncoding,
+  keyCodec,
+  type ValueCodec,
+  type ValueEncoding,
+  valueCodec,
+} from '../encoding.ts';
+import { invalid, ThermoclineError } from '../error.ts';
+import type { NativeDatabase } from '../native.ts';
+import { type NativeTopic, nativeTopics } from '../native-topics.ts';
+import { checkNames } from '../options.ts';
+import { CREATE_NAMES, nativeTopicOptions, OPEN_NAMES, type TopicEncodings, type TopicSettings } from './options.ts';
+import type { TopicRepair, TopicReport } from './report.ts';
+import { Topic } from './topic.ts';
+
+type Inherit = 'inherit';
+type KeyOf<E, K> = E extends Inherit ? K : E extends 'buffer' ? Buffer : string;
+// biome-ignore format: a table
+type ValueOf<E, V> = E extends Inherit ? V : E extends 'utf8' ? string : E extends 'json' ? unknown : E extends Codec<infer T> ? T : Buffer;
+
+/** @internal */
+export interface TopicsSource<K, V> {
+  readonly native: NativeDatabase;
+  readonly keys: KeyCodec<K>;
+  readonly values: ValueCodec<V>;
+  readonly settings: WriteSettings;
+  isOpen(): boolean;
+}
+
+/**
+ * The topics of a database: append-only logs of messages, in partitions. `db.topics`.
+ *
+ * @example
+ * ```ts
+ * const topic = await db.topics.create('events', { partitions: 4, valueEncoding: 'json' });
+ * await topic.append({ key: 'user/7', value: { signedUp: true } });
+ * ```
+ */
+export class Topics<K = string, V = Buffer> {
+  readonly #source: TopicsSource<K, V>;
+  readonly #topics = new Set<{ end(): void }>();
+
+  /** @internal Use `db.topics`. */
+  constructor(source: TopicsSource<K, V>) {
+    this.#source = source;
+  }
+
+  /**
+   * Creates a topic; it survives a loss of power when this resolves.
+   *
+   * @param name 1 to 200 of `A-Z a-z 0-9 . _ -`
+   * @throws ERR_INVALID_ARGUMENT, also if it exists; ERR_CLOSED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO
+   */
+  async create<KE extends KeyEncoding | Inherit = Inherit, VE extends ValueEncoding<unknown> | Inherit = Inherit>(
+    name: string,
+    options: TopicSettings & TopicEncodings<KE & KeyEncoding, VE & ValueEncoding<unknown>> = {},
+  ): Promise<Topic<ValueOf<VE, V>, KeyOf<KE, K>>> {
+    this.#check(name);
+    checkNames(options, CREATE_NAMES, 'of create');
+    const { keyEncoding, valueEncoding, ...settings } = options;
+    const native = nativeTopicOptions(settings);
+    const codecs = this.#codecs(keyEncoding, valueEncoding);
+    return this.#opened(
+      call<NativeTopic>((ticket) => nativeTopics.createTopic(this.#source.native, ticket, name, native)),
+      codecs,
+    ) as never;
+  }
+
+  /**
+   * @throws ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_FORMAT_VERSION, ERR_IO
+   */
+  async open<KE extends KeyEncoding | Inherit = Inherit, VE extends ValueEncoding<unknown> | Inherit = Inherit>(
+    name: string,
+    options: TopicEncodings<KE & KeyEncoding, VE & ValueEncoding<unknown>> = {},
+  ): Promise<Topic<ValueOf<VE, V>, KeyOf<KE, K>>> {
+    this.#check(name);
+    checkNames(options, OPEN_NAMES, 'of open');
+    const codecs = this.#codecs(options.keyEncoding, options.valueEncoding);
+    return this.#opened(
+      call<NativeTopic>((ticket) => nativeTopics.openTopic(this.#source.native, ticket, name)),
+      codecs,
+    ) as never;
+  }
+
+  /** @returns the names of all topics, in alphabetical order. @throws ERR_CLOSED, ERR_IO */
+  async list(): Promise<string[]> {
+    this.#checkOpen();
+    return call<string[]>((ticket) => nativeTopics.listTopics(this.#source.native, ticket));
+  }
+
+  /**
+   * Deletes a topic with its messages. What was read of them stays with whoever holds it; appends and consumers fail
+   * with ERR_NOT_FOUND.
+   *
+   * @throws ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_READ_ONLY, ERR_IO
+   */
+  async delete(name: string): Promise<void> {
+    this.#check(name);
+    await call<undefined>((ticket) => nativeTopics.deleteTopic(this.#source.native, ticket, name));
+  }
+
+  /**
+   * Rolls segments, deletes what retention gives up and syncs what waits for it, now, in all topics that are open. It
+   * happens by itself every few seconds.
+   *
+   * @throws ERR_CLOSED, ERR_READ_ONLY, ERR_IO
+   */
+  async tidy(): Promise<void> {
+    this.#checkOpen();
+    await call<undefined>((ticket) => nativeTopics.keepTopics(this.#source.native, ticket));
+  }
+
+  /**
+   * Reads every byte of a topic that nobody has opened: checksums, offsets, records, indexes. Changes nothing.
+   *
+   * @throws ERR_LOCKED if it is open, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_FORMAT_VERSION, ERR_IO
+   */
+  async check(name: string): Promise<TopicReport> {
+    this.#check(name);
+    return call<TopicReport>((ticket) => nativeTopics.checkTopic(this.#source.native, ticket, name));
+  }
+
+  /**
+   * Rewrites damaged segments without what is damaged; all other messages keep their offsets. With `rewrite`, rewrites
+   * every segment in the current format, compressed as asked.
+   *
+   * @throws as {@link Topics.check}, and ERR_READ_ONLY, ERR_NO_SPACE
+   */
+  async repair(
+    name: string,
+    options: { rewrite?: boolean; compression?: TopicSettings['compression'] } = {},
+  ): Promise<TopicRepair> {
+    this.#check(name);
+    checkNames(options, new Set(['rewrite', 'compression']), 'of repair');
+    const { rewrite = false, compression = 'none' } = options;
+    if (typeof rewrite !== 'boolean') throw invalid('rewrite must be true or false');
+    if (options.compression !== undefined && !rewrite) throw invalid('compression needs rewrite');
+    const { codec = 0, level = 0 } = nativeTopicOptions({ compression });
+    return call<TopicRepair>((ticket) =>
+      nativeTopics.repairTopic(this.#source.native, ticket, name, rewrite, codec, level),
+    );
+  }
+
+  /** @internal The database closes. */
+  end(): void {
+    for (const topic of this.#topics) topic.end();
+    this.#topics.clear();
+  }
+
+  async #opened(native: Promise<NativeTopic>, codecs: { keys: unknown; values: unknown }): Promise<unknown> {
+    const { settings, isOpen } = this.#source;
+    const opened = await native;
+    const topic = new Topic({ native: opened, settings, isOpen, ...(codecs as { keys: never; values: never }) });
+    this.#topics.add(topic);
+    return topic;
+  }
+
+  #codecs(keyEncoding: unknown, valueEncoding: unknown): { keys: unknown; values: unknown } {
+    return {
+      keys: keyEncoding === undefined ? this.#source.keys : keyCodec(keyEncoding),
+      values: valueEncoding === undefined ? this.#source.values : valueCodec(valueEncoding),
+    };
+  }
+
+  #check(name: unknown): void {
+    this.#checkOpen();
+    if (typeof name !== 'string') throw invalid("a topic's name must be a string");
+  }
+
+  #checkOpen(): void {
+    if (!this.#source.isOpen()) throw new ThermoclineError('ERR_CLOSED', 'the database is closed');
+  }
+}
