@@ -121,8 +121,10 @@ void Partition::Append(std::span<BatchAppend* const> group) {
     Prepare(batch, next_offset, options->compression);
     const size_t bytes = kBatchHeaderBytes + (batch->compressed.empty() ? batch->body.size()
                                                                         : batch->compressed.size());
-    if (MustRoll(
-            {.bytes = pending_bytes, .records = next_offset - end_offset(), .next_bytes = bytes})) {
+    if (MustRoll({.bytes = pending_bytes,
+                  .records = next_offset - end_offset(),
+                  .next_bytes = bytes,
+                  .next_records = batch->count})) {
       const uint64_t before = next_offset;
       flush();
       Status status = next_offset == before ? Roll() : Status();
