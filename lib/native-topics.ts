@@ -44,7 +44,7 @@ export interface NativeTopicConsumer {
     maxBytes: number,
     pastDamage: boolean,
   ): void;
-  wait(ticket: number, offsets: readonly number[]): void;
+  wait(ticket: number, offsets: readonly number[], pastDamage: boolean): void;
   wake(): void;
   committed(ticket: number): void;
   commit(ticket: number, offsets: readonly number[], fsync: boolean): void;

@@ -313,6 +313,6 @@ export class Consumer<V = Buffer, K = string> implements AsyncIterable<MessageBa
       const position = this.#positions.get(partition);
       if (position !== undefined && !this.#paused.has(partition)) offsets.push(partition, position);
     }
-    await call<undefined>((ticket) => this.#source.native.wait(ticket, offsets));
+    await call<undefined>((ticket) => this.#source.native.wait(ticket, offsets, this.#options.pastDamage ?? false));
   }
 }

@@ -140,7 +140,14 @@ void TopicConsumerWrap::Wait(const Napi::CallbackInfo& info) {
   // The topic was deleted, or the database closed: there will be nothing to wait for.
   completion->status = topic_->partition(0)->retired();
   if (changed || !completion->status.ok()) return waiter->Fire();
-  for (const auto& [partition, offset] : OffsetsAt(info, 1)) {
+  const topic::Offsets offsets = OffsetsAt(info, 1);
+  for (const auto& [partition, offset] : offsets) {
+    const auto log = topic_->partition(partition);
+    if (!log || info[2].As<Napi::Boolean>().Value() || log->end_damage().ok()) continue;
+    completion->status = log->end_damage();
+    return waiter->Fire();
+  }
+  for (const auto& [partition, offset] : offsets) {
     if (const auto log = topic_->partition(partition)) log->WaitFor(offset, waiter);
   }
 }

@@ -41,8 +41,8 @@ class TopicConsumerWrap : public Napi::ObjectWrap<TopicConsumerWrap> {
   Napi::Value Sync(const Napi::CallbackInfo& info);
   // read(ticket, partition, offset, timestamp or -1, max bytes, past damage) -> a chunk
   void Read(const Napi::CallbackInfo& info);
-  // wait(ticket, [partition, offset, ...]): answered when one of them has more than its offset,
-  // when sync() would answer something else, and by close()
+  // wait(ticket, [partition, offset, ...], past damage): answered when one of them has more than
+  // its offset, when sync() would answer something else, and by close()
   void Wait(const Napi::CallbackInfo& info);
   // wake(): ends the wait that is pending
   void Wake(const Napi::CallbackInfo& info);

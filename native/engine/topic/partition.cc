@@ -30,6 +30,7 @@ Status Partition::Open(const OpenOptions& open, const TopicOptions& options, Dep
 Status Partition::Start(RecoveredLog recovered) {
   deps_.metrics->rebuilt_indexes.Add(recovered.rebuilt_indexes);
   cut_bytes_ = recovered.cut_bytes;
+  end_damage_ = recovered.end_damage;
   std::lock_guard lock(mutex_);
   segments_ = std::move(recovered.segments);
   unsynced_ = std::move(recovered.unsynced);

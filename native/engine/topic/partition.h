@@ -144,6 +144,8 @@ class Partition {
   TopicMetrics* metrics() const { return deps_.metrics.get(); }
   // Takes no more messages, and wakes everyone who waits: there will be nothing more to wait for.
   void Retire(const Status& why);
+  // Not OK: there is damage where the log seems to end. Constant once open.
+  const Status& end_damage() const { return end_damage_; }
   // Not OK: it was retired, and why.
   Status retired() const;
   // Not OK: why it takes no more messages.
@@ -169,6 +171,7 @@ class Partition {
   const bool read_only_;
   const Dependencies deps_;
   uint64_t cut_bytes_ = 0;
+  Status end_damage_;
 
   // The writer's own.
   std::shared_ptr<File> active_file_;

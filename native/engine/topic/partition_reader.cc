@@ -68,7 +68,11 @@ Status PartitionReader::Read(const Limits& limits, ReadResult* out) {
   Status status;
   for (bool moved = true; moved && status.ok() && out->batches.empty();) {
     moved = false;
-    if (!Enter()) break;
+    if (!Enter()) {
+      // What is behind the last good message must not look like "nothing yet".
+      if (!limits.past_damage) status = partition_->end_damage();
+      break;
+    }
     if (!file_) status = extent_.segment->OpenFile(&file_);
     if (status.code() == Code::kNotFound) {
       // Deleted between the look-up and the opening.

@@ -56,6 +56,7 @@ struct Walked {
   bool torn = false;             // what follows is the beginning of a batch
   bool good_after = false;       // behind the damage stand good batches
   std::optional<Status> damage;  // the first
+  Status end_damage;             // that no good batch follows
 };
 
 class Recovery {
@@ -121,6 +122,7 @@ Status Recovery::Walk(Segment* segment, bool collect_producers, Walked* walked) 
       if (collect_producers && header.producer_id != 0) {
         out_.producers.Record(header.producer_id, header.sequence, header.base_offset);
       }
+      walked->end_damage = {};
       if (hangs_together) {
         walked->good_bytes = walker.position() + header.total_bytes();
       } else {
@@ -129,11 +131,12 @@ Status Recovery::Walk(Segment* segment, bool collect_producers, Walked* walked) 
       continue;
     }
     const std::string path = segment->PathOf(kLogSuffix);
+    walked->end_damage = step == BatchWalker::Step::kNewer
+                             ? NewerFormatAt(path, walker.position())
+                             : DamageAt(path, walker.position(), walker.expected());
     if (!walked->damage) {
       walked->torn = step == BatchWalker::Step::kTorn;
-      walked->damage = step == BatchWalker::Step::kNewer
-                           ? NewerFormatAt(path, walker.position())
-                           : DamageAt(path, walker.position(), walker.expected());
+      walked->damage = walked->end_damage;
     }
     hangs_together = false;
     if (step == BatchWalker::Step::kNewer || !walker.Resync()) return {};
@@ -197,6 +200,7 @@ Status Recovery::TakeLast() {
       (walked.torn || (options_.after_power_loss && walked.damage->code() == Code::kCorruption));
   if (!end_was_cut) {
     out_.damage = *walked.damage;
+    out_.end_damage = walked.end_damage;
     return {};
   }
   out_.cut_bytes = walked.file_bytes - walked.good_bytes;

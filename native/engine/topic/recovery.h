@@ -46,6 +46,8 @@ struct RecoveredLog {
   uint64_t rebuilt_indexes = 0;  // of sealed segments
   // Not OK: the log can be read, and takes no more messages. Names segment and position.
   Status damage;
+  // Not OK: there is damage behind the last good batch, so that the log's end is not known.
+  Status end_damage;
 };
 
 // ERR_IO, ERR_NO_SPACE; damage is no failure of its own.
