@@ -85,13 +85,16 @@ const entries = catalog({ quick, records }).filter(
 
 const base = mkdtempSync(path.join(args.dir, 'thermocline-bench-'));
 process.on('exit', () => rmSync(base, { recursive: true, force: true }));
+// What has been measured by then is still reported; a second signal ends at once.
+let interrupted = 0;
 for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ]) {
   process.on(signal, () => {
     endTrial();
-    process.exit(code);
+    if (interrupted) process.exit(code);
+    interrupted = Number(code);
   });
 }
 
@@ -201,6 +204,7 @@ const began = performance.now();
 let done = 0;
 for (let round = 0; round < rounds; round++) {
   for (const entry of entries) {
+    if (interrupted) break;
     const left = done > 0 ? ((performance.now() - began) / done) * (entries.length * rounds - done) : 0;
     const place = `round ${round + 1} of ${rounds}: ${entry.name}`;
     progress(
@@ -219,6 +223,7 @@ for (let round = 0; round < rounds; round++) {
         latencies[`${entry.name}/${name}`].push(distribution);
       }
     } catch (error) {
+      if (interrupted) continue;
       failures.push(`${place}: ${error.message}`);
       progress('');
       process.stderr.write(`failed: ${failures.at(-1)}\n`);
@@ -226,6 +231,7 @@ for (let round = 0; round < rounds; round++) {
   }
 }
 progress('');
+if (interrupted) failures.push(`interrupted at ${done} of ${entries.length * rounds} trials`);
 
 const result = {
   format: 1,
@@ -252,4 +258,4 @@ process.stdout.write(
   `\n${args.out}.html, ${args.out}.json and ${args.out}.md are written (${result.minutes.toFixed(1)} min)\n`,
 );
 if (failures.length > 0) process.stdout.write(`\nFAILED:\n${failures.map((failure) => `  ${failure}\n`).join('')}`);
-process.exit(failures.length > 0 ? 1 : 0);
+process.exit(interrupted || (failures.length > 0 ? 1 : 0));

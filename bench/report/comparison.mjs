@@ -1,10 +1,29 @@
 /** Two runs beside each other. */
 
+import { median } from '../peers/statistics.mjs';
+
 /** No two runs agree better than this. */
 const FLOOR = 0.05;
 /** Sizes and counts, which are no rates. */
 const NOT_RATES = /\/(lookups|filtered|diskReads|hotCacheBytes|hotCacheEntries|blockCacheBytes)$/;
 const SMALLER_IS_BETTER = /\/diskShare$/;
+
+const groupOf = (name) => name.split('/')[0];
+
+/**
+ * Few rounds may agree by chance, so a figure is not credited with less noise than is usual in its group.
+ * @returns {(name: string) => number} the noise of a figure of the run
+ */
+function noiseOf({ figures }) {
+  /** @type {Record<string, number[]>} */
+  const byGroup = {};
+  for (const [name, { noise }] of Object.entries(figures)) {
+    byGroup[groupOf(name)] ??= [];
+    byGroup[groupOf(name)].push(noise);
+  }
+  const usual = Object.fromEntries(Object.entries(byGroup).map(([group, all]) => [group, median(all)]));
+  return (name) => Math.max(figures[name].noise, usual[groupOf(name)]);
+}
 
 /**
  * @param {any} a @param {any} b runs of bench/run.mjs
@@ -15,6 +34,7 @@ const SMALLER_IS_BETTER = /\/diskShare$/;
 export function compare(a, b) {
   const names = Object.keys(a.figures).filter((name) => !NOT_RATES.test(name));
   const common = names.filter((name) => b.figures[name] !== undefined);
+  const [firstNoise, secondNoise] = [noiseOf(a), noiseOf(b)];
   const ratio = (name) => b.figures[name].median / a.figures[name].median;
   const controls = common.filter((name) => name.startsWith('control/'));
   const drift = Math.max(0, ...controls.map((name) => Math.abs(Math.log(ratio(name)))));
@@ -22,7 +42,7 @@ export function compare(a, b) {
     .filter((name) => !name.startsWith('control/'))
     .map((name) => {
       const [from, to] = [a.figures[name], b.figures[name]];
-      const bound = FLOOR + drift + Math.hypot(from.noise, to.noise);
+      const bound = FLOOR + drift + Math.hypot(firstNoise(name), secondNoise(name));
       const change = from.median === 0 ? 0 : ratio(name) - 1;
       // A factor and its inverse are as far from one.
       const beyond = from.median !== 0 && Math.abs(Math.log(Math.max(ratio(name), 1e-9))) > Math.log(1 + bound);

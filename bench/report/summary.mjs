@@ -9,8 +9,11 @@
 
 import { median } from '../peers/statistics.mjs';
 
-/** Of a figure of which nothing but one value is known. */
-const UNKNOWN_NOISE = 0.08;
+/**
+ * Of one round: samples of one process do not tell what processes differ by. Measured on two cores: figures of one thread
+ * by 3%, those of several threads, whose places the system chooses, by up to 30%.
+ */
+const ONE_ROUND = 0.2;
 
 /**
  * Half of the range of few values is a poor estimate of their spread: for two it is about 0.56 standard deviations on
@@ -25,7 +28,7 @@ export function summaryOf(values, margins) {
   const factor = RANGE_TO_95[Math.min(values.length, RANGE_TO_95.length - 1)];
   const between = values.length > 1 ? ((max - min) / 2 / middle) * factor : 0;
   const within = Math.max(...margins);
-  const noise = Math.max(between, within, values.length === 1 && within === 0 ? UNKNOWN_NOISE : 0);
+  const noise = Math.max(between, within, values.length === 1 ? ONE_ROUND : 0);
   return { median: middle, min, max, noise, rounds: values.length };
 }
 

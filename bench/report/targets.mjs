@@ -6,7 +6,7 @@
  * @property {string} text @property {string} how what was measured
  * @property {number | undefined} value @property {number} goal @property {boolean} [atMost] @property {string} unit
  * @property {number | undefined} [plain] the same by plain RocksDB in C++
- * @property {boolean} [incomparable] to that: it has no event loop and no load to keep
+ * @property {boolean} [incomparable] to that: a call of C++ waits for no event loop and no other thread
  * @property {boolean | undefined} reached
  * @property {number | undefined} [share] of plain RocksDB; above 1 is better than it
  */
@@ -77,13 +77,21 @@ export function productTargets({ figures, latencies }) {
     },
     {
       text: 'P99 in the mixed load',
-      how: '80% reads, 20% writes at half load, the worse of both, from the moment each was due; plain: of each call, two threads',
-      value: p99('mixed/80/read, half load', 'mixed/80/write, half load'),
-      incomparable: true,
+      how: '80% reads, 20% writes by 16 clients, the worse of both; plain: two threads',
+      value: p99('mixed/80/read, 16 clients', 'mixed/80/write, 16 clients'),
       goal: 2,
       atMost: true,
       unit: 'ms',
       plain: p99('native/plain/mixed:80|2/read', 'native/plain/mixed:80|2/write'),
+      incomparable: true,
+    },
+    {
+      text: 'P99 in the mixed load, from when due',
+      how: '80% reads, 20% writes at even distances, half of the rate of the 16 clients; counts what the event loop is late by',
+      value: p99('mixed/80/read, half load', 'mixed/80/write, half load'),
+      goal: 2,
+      atMost: true,
+      unit: 'ms',
     },
     {
       text: 'compression ratio',
