@@ -9,6 +9,7 @@ import { addScan } from './commands/scan.ts';
 import { addStats } from './commands/stats.ts';
 import { addStress } from './commands/stress.ts';
 import { addTopic } from './commands/topic.ts';
+import { addTune } from './commands/tune.ts';
 import { Output } from './output.ts';
 import { packageVersion } from './version.ts';
 
@@ -47,6 +48,7 @@ function makeProgram(output: Output): Command {
   addBench(program, output);
   addStress(program, output);
   addTopic(program, output);
+  addTune(program, output);
   return program;
 }
 

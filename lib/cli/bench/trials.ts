@@ -9,10 +9,19 @@ export function runTrial(trial: Trial, signal: AbortSignal): Promise<Figures> {
   return inProcess<Figures>('trial', trial, signal);
 }
 
-/** Runs a program of this folder with a task, and gives the result it sends. It dies with `signal`. */
-export function inProcess<T>(name: 'trial' | 'probe', task: object, signal: AbortSignal): Promise<T> {
+/**
+ * Runs a program with a task, and gives the result it sends. It dies with `signal`.
+ *
+ * @param from a file of the folder in which the program is
+ */
+export function inProcess<T>(
+  name: 'trial' | 'probe',
+  task: object,
+  signal: AbortSignal,
+  from: string = import.meta.url,
+): Promise<T> {
   // As this file is: compiled, or TypeScript where a loader runs it.
-  const program = fileURLToPath(new URL(`./${name}${extname(import.meta.url)}`, import.meta.url));
+  const program = fileURLToPath(new URL(`./${name}${extname(import.meta.url)}`, from));
   return new Promise((resolve, reject) => {
     const child = fork(program, [JSON.stringify(task)], { signal, killSignal: 'SIGKILL' });
     let answer: { result?: T; error?: string } = {};

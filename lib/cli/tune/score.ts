@@ -1,0 +1,54 @@
+import type { Figures } from './trial.ts';
+
+/** What the options are to be best at. */
+export type Goal = 'speed' | 'size' | 'balance';
+
+export const goals: readonly Goal[] = ['speed', 'size', 'balance'];
+
+/** A goal of size may cost so much of any rate: below this share of the reference nothing is recommended. */
+export const LEAST_SHARE = 0.25;
+
+function speed(figures: Figures, reference: Figures): number {
+  const rates: number[] = [];
+  for (const name of ['write', 'get', 'getMany', 'scan'] as const) {
+    // Trials of writes alone have no reads.
+    if (reference[name] > 0 && figures[name] > 0) rates.push(figures[name] / reference[name]);
+  }
+  return Math.exp(rates.reduce((sum, rate) => sum + Math.log(rate), 0) / Math.max(1, rates.length));
+}
+
+/**
+ * How much better than the reference figures are, in a goal; 1 for the reference itself.
+ *
+ * - speed: the geometric mean of the four rates' ratios
+ * - size: how many times smaller the tables are, if no rate falls below a quarter of the reference's; else 0
+ * - balance: the geometric mean of these two, size without the condition
+ */
+export function score(figures: Figures, reference: Figures, goal: Goal): number {
+  const smaller = reference.diskBytes / figures.diskBytes;
+  const faster = speed(figures, reference);
+  if (goal === 'speed') return faster;
+  if (goal === 'balance') return Math.sqrt(faster * smaller);
+  const slow = (['write', 'get', 'getMany', 'scan'] as const).some((name) => {
+    return reference[name] > 0 && figures[name] > 0 && figures[name] < LEAST_SHARE * reference[name];
+  });
+  return slow ? 0 : smaller;
+}
+
+/** The middle of some figures, each by itself. */
+export function medianOf(all: readonly Figures[]): Figures {
+  const names = Object.keys(all[0] as Figures) as (keyof Figures)[];
+  const middle = (name: keyof Figures) => {
+    const sorted = all.map((figures) => figures[name]).sort((a, b) => a - b);
+    const at = (sorted.length - 1) / 2;
+    return ((sorted[Math.floor(at)] as number) + (sorted[Math.ceil(at)] as number)) / 2;
+  };
+  return Object.fromEntries(names.map((name) => [name, middle(name)])) as unknown as Figures;
+}
+
+/** How far scores of the same thing lie apart: half the range between the least and the most, as a share of the middle. */
+export function spread(scores: readonly number[]): number {
+  const least = Math.min(...scores);
+  const most = Math.max(...scores);
+  return (most - least) / (most + least);
+}
