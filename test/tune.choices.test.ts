@@ -114,7 +114,7 @@ test('a sample of files has a share of each, and guesses the whole', async () =>
   });
   const file = path.join(space.root, 'files.sample');
   const { signal } = new AbortController();
-  const info = await sampleFiles(files, jsonLinesReader(keyColumn('id')), file, 400_000, signal);
+  const info = await sampleFiles(files, jsonLinesReader(keyColumn('id'), undefined), file, 400_000, signal);
   const names = readSample(file).map(([name]) => name.toString()[0]);
   const share = names.filter((name) => name === 'a').length / names.length;
   assert.ok(share > 0.3 && share < 0.7, `${share}`);
