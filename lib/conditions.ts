@@ -1,7 +1,7 @@
-import type { BatchOperation } from './database.ts';
 import { expiryOf } from './durability.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
+import type { BatchOperation } from './operations.ts';
 import { toBytes } from './packer.ts';
 import type { Transaction } from './transaction.ts';
 

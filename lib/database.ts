@@ -16,10 +16,12 @@ import {
   type NativeDatabase,
   type NativeSnapshot,
 } from './native.ts';
+import type { BatchOperation, BatchPut, PutOptions, TransactionOptions } from './operations.ts';
 import { checkObject } from './options.ts';
 import { Packer } from './packer.ts';
 import { boundsOf, checkLimit, type KeyRange, RANGE_NAMES, rangeArgument } from './range.ts';
 import { Reads } from './reads.ts';
+import { Shards } from './shards.ts';
 import { Snapshot } from './snapshot.ts';
 import type { Stats } from './stats.ts';
 import { readStream, writeStream } from './streams.ts';
@@ -35,37 +37,6 @@ export interface ReadOptions<K, V> {
   /** Read as of this snapshot instead of now. */
   snapshot?: Snapshot<K, V>;
 }
-
-/** Options of a single put. */
-export interface PutOptions extends WriteOptions {
-  /** Milliseconds after which the record reads as missing, at least 1. Default: never. */
-  ttl?: number;
-}
-
-/** Options of `transaction`. */
-export interface TransactionOptions extends WriteOptions {
-  /** How often to run the function again after a conflict, with growing pauses. Default 16. */
-  retries?: number;
-}
-
-export interface BatchPut<K, V> {
-  type: 'put';
-  key: K;
-  value: V;
-  /** Milliseconds, as in {@link PutOptions.ttl}. */
-  ttl?: number;
-  /** The whole batch is written only if this holds; else ERR_CONDITION. */
-  if?: Condition<V>;
-}
-
-export interface BatchDelete<K, V = unknown> {
-  type: 'del';
-  key: K;
-  /** The whole batch is written only if this holds; else ERR_CONDITION. */
-  if?: Condition<V>;
-}
-
-export type BatchOperation<K, V> = BatchPut<K, V> | BatchDelete<K, V>;
 
 /** Options of iterators: a range, and how to walk it. */
 export interface IteratorOptions<K, V> extends KeyRange<K>, ReadOptions<K, V> {
@@ -102,6 +73,8 @@ const ITERATOR_NAMES = new Set([...RANGE_NAMES, 'reverse', 'limit', 'fillCache',
 export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvents> {
   /** Absolute path of the folder. */
   readonly location: string;
+  /** What the database is divided into: figures of each part, and walks by slot. */
+  readonly shards: Shards<K, V>;
   readonly #native: NativeDatabase;
   readonly #keys: KeyCodec<K>;
   readonly #values: ValueCodec<V>;
@@ -133,6 +106,14 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     this.#values = values;
     this.#reads = new Reads(native, keys, values);
     this.#bytes = new Reads(native, bufferKeys, bufferValues);
+    this.shards = new Shards<K, V>({
+      native,
+      keys,
+      check: () => {
+        if (this.#status !== 'open') throw this.#closedError();
+      },
+      iterate: (first, last, options) => this.#iterate('entries', options, [first, last]),
+    });
     this.#writes = new Writes(native, keys, values, readOnly, durability, maxInFlight, () => this.emit('drain'));
     const events: EventEmitter<Record<string, [event: string]>> = this as never;
     events.on('newListener', (event) => {
@@ -539,7 +520,11 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     return this.close();
   }
 
-  #iterate<T>(projection: Projection, options: IteratorOptions<K, V> | undefined): DatabaseIterator<K, V, T> {
+  #iterate<T>(
+    projection: Projection,
+    options: IteratorOptions<K, V> | undefined,
+    slots?: [first: number, last: number],
+  ): DatabaseIterator<K, V, T> {
     if (this.#status !== 'open') throw this.#closedError();
     checkObject(options, ITERATOR_NAMES, 'of an iterator');
     const { reverse = false, limit = -1, fillCache } = options ?? {};
@@ -558,6 +543,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
       flags,
       Number.isFinite(limit) ? limit : -1,
       this.#snapshotOf(options),
+      ...(slots ?? []),
     );
     if (native === undefined) throw takeError();
     return new DatabaseIterator<K, V, T>({

@@ -4,24 +4,21 @@ export { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './boundary.ts';
 export type { Compression, CompressionCodec, CompressionOptions } from './compression.ts';
 export type { Condition } from './conditions.ts';
 export {
-  type BatchDelete,
-  type BatchOperation,
-  type BatchPut,
   Database,
   type DatabaseEvents,
   type IteratorOptions,
-  type PutOptions,
   type ReadOptions,
   type Status,
-  type TransactionOptions,
 } from './database.ts';
 export type { CommitHandle, Durability, WriteOptions } from './durability.ts';
 export { type Codec, json, type KeyEncoding, type ValueEncoding } from './encoding.ts';
 export { type ErrorCode, ThermoclineError } from './error.ts';
 export { DatabaseIterator } from './iterator.ts';
 export { destroy, open } from './open.ts';
-export type { GroupOptions, MemoryOptions, OpenOptions, Preset, ThreadOptions } from './options.ts';
+export type { BatchDelete, BatchOperation, BatchPut, PutOptions, TransactionOptions } from './operations.ts';
+export type { GroupOptions, MemoryOptions, OpenOptions, Preset, TemperatureOptions, ThreadOptions } from './options.ts';
 export type { KeyRange } from './range.ts';
+export { type ShardInfo, Shards, type ShardTier, type Temperature } from './shards.ts';
 export type { Size } from './size.ts';
 export { Snapshot } from './snapshot.ts';
 export type { LatencySeconds, OperationTotals, Stats, WorkClass, WorkStats } from './stats.ts';

@@ -21,6 +21,9 @@ export interface NativeOptions {
   maxGroupBytes?: number;
   commitWindowNanos?: number;
   withoutLog?: boolean;
+  hotAgeMs?: number;
+  warmAgeMs?: number;
+  coldAgeMs?: number;
 }
 
 /** Index of uint32 pairs (arena << 16 | offset, length), then the arenas. A length of 2^32 - 1 means absent. */
@@ -66,6 +69,23 @@ export interface NativeCursor {
   close(ticket: number): void;
 }
 
+/** What `shards` gives for each shard. Times are Unix milliseconds, 0 for none; `temperature` is a number from 0, hot. */
+export interface NativeShard {
+  id: number;
+  generation: number;
+  slots: [first: number, last: number][];
+  hotKeys: number;
+  hotTableBytes: number;
+  hotMemtableBytes: number;
+  created: number;
+  lastAccess: number;
+  reads: number;
+  writes: number;
+  readsPerSecond: number;
+  writesPerSecond: number;
+  temperature: number;
+}
+
 export interface NativeDatabase {
   /** False: created with durability 'none'. */
   readonly hasLog: boolean;
@@ -108,7 +128,10 @@ export interface NativeDatabase {
     flags: number,
     limit: number,
     snapshot: NativeSnapshot | undefined,
+    firstSlot?: number,
+    lastSlot?: number,
   ): NativeCursor | undefined;
+  shards(ticket: number): void;
   flush(ticket: number): void;
   compact(ticket: number, start: Uint8Array | undefined, end: Uint8Array | undefined): void;
   approximateSize(ticket: number, start: Uint8Array | undefined, end: Uint8Array | undefined): void;
@@ -120,6 +143,7 @@ interface NativeAddon {
   readonly codes: readonly string[];
   open(ticket: number, location: string, options: NativeOptions): void;
   destroy(ticket: number, location: string): void;
+  slotOf(key: Uint8Array): number;
   probeDisk(ticket: number, folder: string, fileBytes: number, seconds: number, queueDepths: readonly number[]): void;
   dropFileCache(ticket: number, folder: string): void;
   setDispatcher(dispatcher: (triples: unknown[]) => void): void;

@@ -38,6 +38,19 @@ export interface GroupOptions {
   window?: number;
 }
 
+/**
+ * How long ago a shard may last have been used to be called so, in milliseconds; beyond the last it is frozen. For
+ * `db.shards`.
+ */
+export interface TemperatureOptions {
+  /** Default: a day. */
+  hot?: number;
+  /** Default: a week. */
+  warm?: number;
+  /** Default: thirty days. */
+  cold?: number;
+}
+
 /** Options of `open`. Unknown names are refused. */
 export interface OpenOptions {
   /** Create the database if there is none. Default `true`. */
@@ -72,6 +85,7 @@ export interface OpenOptions {
   config?: string;
   memory?: MemoryOptions;
   threads?: ThreadOptions;
+  temperature?: TemperatureOptions;
   /** Default `'utf8'`. */
   keyEncoding?: KeyEncoding;
   /** Default `'buffer'`. */
@@ -91,6 +105,7 @@ const NAMES = new Set([
   'config',
   'memory',
   'threads',
+  'temperature',
   'keyEncoding',
   'valueEncoding',
 ]);
@@ -146,6 +161,7 @@ export function nativeOptions(options: unknown): NativeOptions {
   const memory = checkObject(given.memory, new Set(['hotCache', 'blockCache', 'writeBuffer']), 'of memory') ?? {};
   const threads = checkObject(given.threads, new Set(['read', 'background', 'maintenance']), 'of threads') ?? {};
   const group = checkObject(given.group, new Set(['floor', 'ceiling', 'window']), 'of group') ?? {};
+  const temperature = checkObject(given.temperature, new Set(['hot', 'warm', 'cold']), 'of temperature') ?? {};
   const { window } = group;
   if (window !== undefined && !(typeof window === 'number' && window >= 0 && window <= 1000)) {
     throw invalid('group.window must be a number of milliseconds from 0 to 1000');
@@ -172,6 +188,9 @@ export function nativeOptions(options: unknown): NativeOptions {
     minGroupBytes: size(group.floor, 'group.floor'),
     maxGroupBytes: size(group.ceiling, 'group.ceiling'),
     commitWindowNanos: window === undefined ? undefined : Math.round(window * 1e6),
+    hotAgeMs: integer(temperature.hot, 'temperature.hot', 0, Number.MAX_SAFE_INTEGER),
+    warmAgeMs: integer(temperature.warm, 'temperature.warm', 0, Number.MAX_SAFE_INTEGER),
+    coldAgeMs: integer(temperature.cold, 'temperature.cold', 0, Number.MAX_SAFE_INTEGER),
     withoutLog: given.durability === undefined ? undefined : checkDurability(given.durability) === 'none',
   };
   return checked as NativeOptions;

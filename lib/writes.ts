@@ -1,4 +1,3 @@
-import type { BatchOperation } from './database.ts';
 import { issueTicket, takeError, withdrawTicket } from './dispatcher.ts';
 import {
   aborted,
@@ -12,6 +11,7 @@ import {
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import { type NativeDatabase, SUBMIT_ATOMIC, SUBMIT_FSYNC } from './native.ts';
+import type { BatchOperation } from './operations.ts';
 import { Packer } from './packer.ts';
 import type { Bounds } from './range.ts';
 

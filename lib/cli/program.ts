@@ -6,6 +6,7 @@ import { addGet } from './commands/get.ts';
 import { addLoad } from './commands/load.ts';
 import { addPut } from './commands/put.ts';
 import { addScan } from './commands/scan.ts';
+import { addShards } from './commands/shards.ts';
 import { addStats } from './commands/stats.ts';
 import { addStress } from './commands/stress.ts';
 import { addTopic } from './commands/topic.ts';
@@ -45,6 +46,7 @@ function makeProgram(output: Output): Command {
   addScan(program, output);
   addCount(program, output);
   addStats(program, output);
+  addShards(program, output);
   addBench(program, output);
   addStress(program, output);
   addTopic(program, output);

@@ -18,6 +18,7 @@
 #include "engine/platform/disk_probe.h"
 #include "engine/registry.h"
 #include "engine/session.h"
+#include "engine/shard/slot.h"
 
 namespace thermocline {
 
@@ -99,6 +100,12 @@ Napi::Value DropFileCache(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// slotOf(key bytes)
+Napi::Value SlotOfKey(const Napi::CallbackInfo& info) {
+  const Bytes key = BytesOf(info.Env(), info[0]);
+  return Napi::Number::New(info.Env(), SlotOf({key.data, key.size}));
+}
+
 Napi::Value SetDispatcher(const Napi::CallbackInfo& info) {
   Environment::Of(info.Env())->SetDispatcher(info[0].As<Napi::Function>());
   return info.Env().Undefined();
@@ -130,6 +137,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("destroy", Napi::Function::New<Destroy>(env, "destroy"));
   exports.Set("probeDisk", Napi::Function::New<ProbeDisk>(env, "probeDisk"));
   exports.Set("dropFileCache", Napi::Function::New<DropFileCache>(env, "dropFileCache"));
+  exports.Set("slotOf", Napi::Function::New<SlotOfKey>(env, "slotOf"));
   exports.Set("setDispatcher", Napi::Function::New<SetDispatcher>(env, "setDispatcher"));
   exports.Set("pinRequest", Napi::Function::New<PinRequest>(env, "pinRequest"));
   exports.Set("pinSlab", Napi::Function::New<PinSlab>(env, "pinSlab"));

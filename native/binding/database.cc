@@ -93,6 +93,7 @@ Napi::Function DatabaseWrap::Define(Napi::Env env) {
                          InstanceMethod<&DatabaseWrap::Flush>("flush"),
                          InstanceMethod<&DatabaseWrap::Compact>("compact"),
                          InstanceMethod<&DatabaseWrap::ApproximateSize>("approximateSize"),
+                         InstanceMethod<&DatabaseWrap::Shards>("shards"),
                          InstanceMethod<&DatabaseWrap::Stats>("stats"),
                          InstanceMethod<&DatabaseWrap::Close>("close"),
                      });
@@ -405,7 +406,8 @@ Napi::Value DatabaseWrap::Snapshot(const Napi::CallbackInfo& info) {
   return snapshot;
 }
 
-// cursor(lower?, upper?, flags, limit, snapshot?); flags: 1 reverse, 2 keys, 4 values, 8 fill cache
+// cursor(lower?, upper?, flags, limit, snapshot?, first slot?, last slot?); flags: 1 reverse, 2
+// keys, 4 values, 8 fill cache
 Napi::Value DatabaseWrap::Cursor(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Status status = state_->session->Begin();
@@ -426,6 +428,10 @@ Napi::Value DatabaseWrap::Cursor(const Napi::CallbackInfo& info) {
   options.fill_cache = (flags & 8) != 0;
   const double limit = info[3].As<Napi::Number>().DoubleValue();
   if (limit >= 0) options.limit = static_cast<uint64_t>(limit);
+  if (info[5].IsNumber() && info[6].IsNumber()) {
+    options.first_slot = static_cast<uint16_t>(info[5].As<Napi::Number>().Uint32Value());
+    options.last_slot = static_cast<uint16_t>(info[6].As<Napi::Number>().Uint32Value());
+  }
   std::shared_ptr<const ReadView> view = ViewOf(info[4]);
   auto cursor = state_->session->NewCursor(std::move(view), std::move(options));
   const Napi::Value wrapped(env, CursorWrap::New(env, state_->session, std::move(cursor)));
@@ -461,6 +467,20 @@ void DatabaseWrap::ApproximateSize(const Napi::CallbackInfo& info) {
   };
   op->to_js = [](napi_env env, uint64_t& bytes) -> napi_value {
     return Napi::Number::New(env, static_cast<double>(bytes));
+  };
+  StartAsync(state_->environment, state_->session->engine().task_pool(), std::move(op));
+}
+
+// shards(ticket) -> one object per shard
+void DatabaseWrap::Shards(const Napi::CallbackInfo& info) {
+  auto op = std::make_shared<AsyncOp<std::vector<ShardReport>>>(TicketOf(info));
+  op->session = state_->session;
+  op->execute = [session = state_->session](std::vector<ShardReport>* reports) -> Status {
+    *reports = session->engine().ShardReports();
+    return {};
+  };
+  op->to_js = [](napi_env env, std::vector<ShardReport>& reports) {
+    return ShardsToJs(env, reports);
   };
   StartAsync(state_->environment, state_->session->engine().task_pool(), std::move(op));
 }

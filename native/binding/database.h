@@ -56,6 +56,7 @@ class DatabaseWrap : public Napi::ObjectWrap<DatabaseWrap> {
   Napi::Value Cursor(const Napi::CallbackInfo& info);
   void Flush(const Napi::CallbackInfo& info);
   void Compact(const Napi::CallbackInfo& info);
+  void Shards(const Napi::CallbackInfo& info);
   void ApproximateSize(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);

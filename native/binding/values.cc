@@ -115,6 +115,9 @@ Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   ReadNumber(object, "minGroupBytes", &options->min_group_bytes);
   ReadNumber(object, "maxGroupBytes", &options->max_group_bytes);
   ReadNumber(object, "commitWindowNanos", &options->commit_window_nanos);
+  ReadNumber(object, "hotAgeMs", &options->temperature_ages.hot_ms);
+  ReadNumber(object, "warmAgeMs", &options->temperature_ages.warm_ms);
+  ReadNumber(object, "coldAgeMs", &options->temperature_ages.cold_ms);
   ReadBoolean(object, "withoutLog", &options->without_log);
   options->log_given = object.Get("withoutLog").IsBoolean();
   return ReadCompression(object, &options->compression);
@@ -157,6 +160,36 @@ napi_value ChunkToJs(napi_env env, const Chunk& chunk) {
     napi_value number;
     napi_create_uint32(env, numbers[i], &number);
     napi_set_element(env, array, i + 1, number);
+  }
+  return array;
+}
+
+napi_value ShardsToJs(Napi::Env env, const std::vector<ShardReport>& reports) {
+  Napi::Array array = Napi::Array::New(env, reports.size());
+  for (uint32_t i = 0; i < reports.size(); i++) {
+    const ShardReport& report = reports[i];
+    Napi::Object object = Napi::Object::New(env);
+    SetNumber(object, "id", report.info.id);
+    SetNumber(object, "generation", report.info.generation);
+    Napi::Array slots = Napi::Array::New(env);
+    for (const SlotRange& range : report.info.slots) {
+      Napi::Array pair = Napi::Array::New(env, 2);
+      pair.Set(0u, Napi::Number::New(env, range.first));
+      pair.Set(1u, Napi::Number::New(env, range.last));
+      slots.Set(slots.Length(), pair);
+    }
+    object.Set("slots", slots);
+    SetNumber(object, "hotKeys", static_cast<double>(report.hot_keys));
+    SetNumber(object, "hotTableBytes", static_cast<double>(report.hot_table_bytes));
+    SetNumber(object, "hotMemtableBytes", static_cast<double>(report.hot_memtable_bytes));
+    SetNumber(object, "created", static_cast<double>(report.activity.created_ms));
+    SetNumber(object, "lastAccess", static_cast<double>(report.activity.last_access_ms));
+    SetNumber(object, "reads", static_cast<double>(report.activity.reads));
+    SetNumber(object, "writes", static_cast<double>(report.activity.writes));
+    SetNumber(object, "readsPerSecond", report.activity.reads_per_second);
+    SetNumber(object, "writesPerSecond", report.activity.writes_per_second);
+    SetNumber(object, "temperature", static_cast<double>(report.temperature));
+    array.Set(i, object);
   }
   return array;
 }

@@ -27,6 +27,8 @@ constexpr const char* kLockFile = "LOCK";
 constexpr const char* kHotDirectory = "hot";
 constexpr const char* kTopicsDirectory = "topics";
 constexpr int kTaskThreads = 2;
+// How often the shards' times are written while there are writes. They are also written at close.
+constexpr uint64_t kKeepShardTimesMs = 5 * 60 * 1000;
 constexpr int kBackgroundNice = 10;
 
 Status FromErrno(int error, const std::string& doing) {
@@ -141,6 +143,9 @@ Status Engine::OpenParts() {
   if (found && payload.size() != 8) return {Code::kCorruption, "the clock's record is damaged"};
   if (found) clock_.RaiseTo(DecodeFixed64(payload.data()));
 
+  status = OpenActivity();
+  if (!status.ok()) return status;
+
   const auto pool = [this](const char* name, int threads, WorkClass which, int nice) {
     return std::make_unique<ThreadPool>(
         name, threads, ThreadPoolOptions{.metrics = &metrics_->Work(which), .nice = nice});
@@ -156,6 +161,7 @@ Status Engine::OpenParts() {
       .clock = &clock_,
       .pool = read_pool_.get(),
       .metrics = metrics_.get(),
+      .activity = activity_.get(),
   });
   OpenTopics();
   if (options_.read_only) return {};
@@ -163,6 +169,26 @@ Status Engine::OpenParts() {
   OpenCommitter();
   lock_.SetNote(boot);
   return {};
+}
+
+Status Engine::OpenActivity() {
+  const ShardTable& table = store_.shards()->table;
+  activity_ = std::make_unique<ShardActivity>(table.shards().size());
+  shard_times_kept_ms_ = clock_.NowMs();
+  if (store_.created()) activity_->SetCreated(shard_times_kept_ms_);
+  std::string payload;
+  bool found = false;
+  Status status = store_.GetMeta(meta_key::kShardTimes, &payload, &found);
+  if (status.ok() && found) return activity_->Decode(payload, table);
+  if (status.ok() && store_.created()) {
+    status = store_.PutMeta({{meta_key::kShardTimes, activity_->Encode(table)}}, /*sync=*/false);
+  }
+  return status;
+}
+
+std::vector<ShardReport> Engine::ShardReports() {
+  return ReportShards(store_.db(), *store_.shards(), *activity_, options_.temperature_ages,
+                      clock_.NowMs());
 }
 
 void Engine::OpenCommitter() {
@@ -179,6 +205,16 @@ void Engine::OpenCommitter() {
     return LastKey(shard, key, present);
   };
   dependencies.keep_clock = [this] { KeepClock(); };
+  dependencies.count_writes = [this](const std::vector<uint32_t>& records) {
+    const uint64_t now = clock_.NowMs();
+    for (size_t i = 0; i < records.size(); i++) {
+      if (records[i] > 0) activity_->Write(i, records[i], now);
+    }
+    if (now - shard_times_kept_ms_ > kKeepShardTimesMs) {
+      shard_times_kept_ms_ = now;
+      KeepShardTimes();
+    }
+  };
   dependencies.shards = store_.shards();
   dependencies.cache = cache_.get();
   dependencies.metrics = metrics_.get();
@@ -213,6 +249,11 @@ void Engine::KeepClock() {
   (void)store_.PutMeta({{meta_key::kClock, clock}}, /*sync=*/false);
 }
 
+void Engine::KeepShardTimes() {
+  (void)store_.PutMeta({{meta_key::kShardTimes, activity_->Encode(store_.shards()->table)}},
+                       /*sync=*/false);
+}
+
 void Engine::Close() {
   std::call_once(closed_, [this] {
     if (committer_) committer_->Stop();
@@ -224,6 +265,7 @@ void Engine::Close() {
       // First, since the clock's record could meet a full disk and hide that from the flush.
       if (!store_.has_log()) close_status_ = Flush();
       KeepClock();
+      KeepShardTimes();
     }
     reader_.reset();
     // Only a log that has been synced may be held to be whole after the next boot.
@@ -295,8 +337,9 @@ Status Engine::Resume() {
 
 std::shared_ptr<Cursor> Engine::NewCursor(std::shared_ptr<const ReadView> view,
                                           CursorOptions options) {
-  return std::make_shared<Cursor>(store_.db(), std::move(view), std::move(options),
-                                  read_pool_.get(), metrics_.get());
+  return std::make_shared<Cursor>(
+      store_.db(), std::move(view), std::move(options), read_pool_.get(), metrics_.get(),
+      [this](size_t shard, uint64_t records) { activity_->Read(shard, records, clock_.NowMs()); });
 }
 
 Status Engine::Flush() {

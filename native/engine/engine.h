@@ -33,6 +33,8 @@
 #include "engine/read/cursor.h"
 #include "engine/read/point_reader.h"
 #include "engine/read/read_view.h"
+#include "engine/shard/activity.h"
+#include "engine/shard/report.h"
 #include "engine/status.h"
 #include "engine/tier/hot_store.h"
 #include "engine/topic/topic_store.h"
@@ -121,6 +123,7 @@ class Engine {
   // For what takes long and should not disturb: the system runs it after everything else.
   ThreadPool& background_pool() { return *background_pool_; }
   EngineGauges Gauges();
+  std::vector<ShardReport> ShardReports();
   MetricsSnapshot Snapshot();
 
  private:
@@ -129,7 +132,9 @@ class Engine {
   void OpenCommitter();
   void OpenTopics();
   Status LastKey(int shard, std::string* key, bool* found);
+  Status OpenActivity();
   void KeepClock();
+  void KeepShardTimes();
 
   const std::string location_;
   EngineOptions options_;  // constant once open
@@ -143,6 +148,8 @@ class Engine {
   std::unique_ptr<ThreadPool> read_pool_;
   std::unique_ptr<ThreadPool> task_pool_;
   std::unique_ptr<ThreadPool> background_pool_;
+  std::unique_ptr<ShardActivity> activity_;
+  uint64_t shard_times_kept_ms_ = 0;  // the committer's thread's own, once open
   std::unique_ptr<PointReader> reader_;
   std::unique_ptr<Committer> committer_;  // none when read-only
   std::unique_ptr<topic::TopicStore> topics_;

@@ -45,6 +45,10 @@ Status Finish(EngineOptions* options) {
   if (options->memory.write_buffer < kMiB) {
     return {Code::kInvalidArgument, "memory.writeBuffer must be at least 1MB"};
   }
+  const TemperatureAges& ages = options->temperature_ages;
+  if (ages.hot_ms > ages.warm_ms || ages.warm_ms > ages.cold_ms) {
+    return {Code::kInvalidArgument, "temperature: hot, warm and cold must be ascending"};
+  }
   if (options->min_group_bytes > options->max_group_bytes) {
     return {Code::kInvalidArgument, "the smallest group size exceeds the largest"};
   }

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "engine/compression.h"
+#include "engine/shard/activity.h"
 #include "engine/status.h"
 
 namespace rocksdb {
@@ -54,6 +55,7 @@ struct EngineOptions {
   MemoryBudget memory;
   ThreadOptions threads;
   Compression compression;  // of tables written from now on
+  TemperatureAges temperature_ages;
 
   // No write-ahead log at all: fixed when the database is created. If log_given, opening one that
   // was created otherwise is refused; else it is opened as it was created.

@@ -54,7 +54,7 @@ export function tuneTables(result: TuneResult, sample: SampleInfo, terminal: boo
 /** A line for each choice, and for the outcome. */
 export function explain(result: TuneResult, goal: Goal, sample: SampleInfo): string[] {
   const lines = result.stages.map((stage) => explainStage(stage, sample));
-  const percent = ((result.gain - 1) * 100).toFixed(0);
+  const percent = ((result.gain - 1) * 100).toFixed(1);
   const noise = (result.noise * 100).toFixed(0);
   const figure = `measured ${percent}% better in the goal '${goal}' than the defaults (rounds differ by ${noise}% either way)`;
   if (result.recommended) lines.push(`All of it together ${figure}.`);

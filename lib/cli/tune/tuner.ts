@@ -75,7 +75,9 @@ export interface TuneResult {
 
 /** An answer replaces what was chosen only if it is better by this, in the middle of several tries. */
 const MARGIN = 1.03;
-/** How often an answer that looks better is tried again, in turn with what was chosen before. */
+/** How often an answer that looks better is tried, in turn with what was chosen before. The middle one counts. */
+const TRIES = 3;
+/** How many answers are tried so, the best first, until one is better. */
 const CONFIRMATIONS = 2;
 
 /** Answers one question after the other, each on top of what the earlier ones chose, and tries the outcome at the end. */
@@ -88,7 +90,7 @@ export async function tune(plan: TunePlan): Promise<TuneResult> {
     batch: batchStage,
   };
   const asked = questions.filter((question) => plan.only.includes(question)).map((question) => makers[question]);
-  const trials = (stage: Stage) => 1 + stage.candidates.length + 2 * CONFIRMATIONS;
+  const trials = (stage: Stage) => 1 + stage.candidates.length + 2 * (TRIES - 1) * CONFIRMATIONS;
   const total = asked.reduce((sum, make) => sum + trials(make(defaults)), 0) + 2 * plan.rounds;
   let done = 0;
   const measure = (candidate: Candidate, writesOnly: boolean, name: string) => {
@@ -107,19 +109,21 @@ export async function tune(plan: TunePlan): Promise<TuneResult> {
       answers.push({ candidate, figures, score: score(figures, reference, plan.goal) });
     }
     const before = { candidate: chosen, figures: reference, score: 1 };
-    const best = answers.reduce((a, b) => (b.score > a.score ? b : a));
-    const ends = done + 2 * CONFIRMATIONS;
-    if (best.score > MARGIN) {
+    const ends = done + 2 * (TRIES - 1) * CONFIRMATIONS;
+    let winner: Answer = before;
+    const promising = [...answers].sort((one, other) => other.score - one.score).slice(0, CONFIRMATIONS);
+    for (const best of promising) {
+      if (winner !== before || best.score <= MARGIN) break;
       const again = [best.score];
-      for (let i = 0; i < CONFIRMATIONS; i++) {
+      while (again.length < TRIES) {
         const old = await measure(chosen, stage.writesOnly, `${stage.what}: as before, again`);
         const fresh = await measure(best.candidate, stage.writesOnly, `${stage.what}: ${best.candidate.name}, again`);
         again.push(score(fresh, old, plan.goal));
       }
-      best.score = again.sort((a, b) => a - b)[again.length >> 1] as number;
+      best.score = again.sort((x, y) => x - y)[again.length >> 1] as number;
+      if (best.score > MARGIN) winner = best;
     }
     done = ends;
-    const winner = best.score > MARGIN ? best : before;
     stages.push({ stage, answers, chosen: winner, before });
     chosen = winner.candidate;
   }

@@ -204,6 +204,7 @@ void Committer::CommitGroup() {
     }
     if (status.ok()) status = WriteGroup();
     if (status.ok()) RecordGroup();
+    if (status.ok() && deps_.count_writes) CountWrites();
   } catch (const std::exception& error) {
     // Out of memory, in practice. What reached the store is unknown, so nothing more is accepted.
     deps_.cache->AbandonWrite();
@@ -232,6 +233,18 @@ void Committer::CommitGroup() {
     deps_.keep_clock();
   }
   Recycle();
+}
+
+void Committer::CountWrites() {
+  shard_writes_.assign(static_cast<size_t>(deps_.shards->count()), 0);
+  for (const Op& op : ops_) {
+    if (op.packed.type != OpType::kDeleteRange) {
+      shard_writes_[op.shard]++;
+    } else {
+      for (uint32_t& writes : shard_writes_) writes++;
+    }
+  }
+  deps_.count_writes(shard_writes_);
 }
 
 Status Committer::DecodeGroup() {

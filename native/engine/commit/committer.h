@@ -69,6 +69,9 @@ class Committer {
     // Called after groups that hold records with an expiry, at most once a second: the clock's
     // high-water mark should be kept. May be null.
     std::function<void()> keep_clock;
+    // Told, after a group was written, how many records of each shard it wrote or deleted; a range
+    // delete counts as one of every shard. May be null.
+    std::function<void(const std::vector<uint32_t>& records)> count_writes;
     std::shared_ptr<const Shards> shards;
     HotCache* cache = nullptr;
     Metrics* metrics = nullptr;
@@ -128,6 +131,7 @@ class Committer {
   // Moves the next group into group_. REQUIRES: something is waiting in taken_.
   void TakeGroup();
   void CommitGroup();
+  void CountWrites();
   Status DecodeGroup();
   Status DecodeSubmission(const Submission& submission, Span* span);
   void MarkSuperseded();
@@ -171,6 +175,7 @@ class Committer {
   std::vector<Op> ops_;
   std::vector<Span> spans_;
   std::vector<SortedOp> sorted_;
+  std::vector<uint32_t> shard_writes_;
   std::vector<uint32_t> last_of_key_;  // open addressing by hash, for MarkSuperseded
   std::unique_ptr<rocksdb::WriteBatch> batch_;
   bool has_range_delete_ = false;

@@ -14,6 +14,20 @@ namespace {
 
 constexpr uint32_t kMaxRecords = 4096;  // per chunk, so that tiny records do not make huge indexes
 
+enum class SlotCover { kNone, kSome, kAll };
+
+// How many of a shard's slots lie in an interval.
+SlotCover CoverOf(const ShardTable& table, size_t shard, uint16_t first, uint16_t last) {
+  if (first == 0 && last == kSlotCount - 1) return SlotCover::kAll;
+  bool any = false;
+  bool all = true;
+  for (const SlotRange& range : table.shards()[shard].slots) {
+    any = any || (range.first <= last && range.last >= first);
+    all = all && range.first >= first && range.last <= last;
+  }
+  return all ? SlotCover::kAll : any ? SlotCover::kSome : SlotCover::kNone;
+}
+
 bool AllAscii(const std::string& bytes) {
   uint8_t seen = 0;
   for (const char c : bytes) seen |= static_cast<uint8_t>(c);
@@ -23,11 +37,12 @@ bool AllAscii(const std::string& bytes) {
 }  // namespace
 
 Cursor::Cursor(rocksdb::DB* db, std::shared_ptr<const ReadView> view, CursorOptions options,
-               ThreadPool* pool, Metrics* metrics)
+               ThreadPool* pool, Metrics* metrics, CountReads count_reads)
     : db_(db),
       options_(std::move(options)),
       pool_(pool),
       metrics_(metrics),
+      count_reads_(std::move(count_reads)),
       view_(std::move(view)),
       left_(options_.limit),
       lower_(options_.lower),
@@ -149,9 +164,13 @@ Status Cursor::Position(const std::string* target) {
     options.background_purge_on_iterator_cleanup = true;
     if (options_.has_lower) options.iterate_lower_bound = &lower_slice_;
     if (options_.has_upper) options.iterate_upper_bound = &upper_slice_;
-    for (rocksdb::ColumnFamilyHandle* shard : view_->shards()->handles) {
-      std::unique_ptr<rocksdb::Iterator> iterator(db_->NewIterator(options, shard));
-      sources_.push_back(std::make_unique<MergeSource>(std::move(iterator)));
+    const Shards& shards = *view_->shards();
+    for (size_t i = 0; i < shards.handles.size(); i++) {
+      const SlotCover cover = CoverOf(shards.table, i, options_.first_slot, options_.last_slot);
+      if (cover == SlotCover::kNone) continue;
+      std::unique_ptr<rocksdb::Iterator> iterator(db_->NewIterator(options, shards.handles[i]));
+      sources_.push_back(
+          std::make_unique<MergeSource>(std::move(iterator), i, cover == SlotCover::kSome));
     }
     opened_ = true;
   }
@@ -174,6 +193,12 @@ Status Cursor::Position(const std::string* target) {
   return {};
 }
 
+bool Cursor::IsWanted(const MergeSource& source) const {
+  if (!source.mixed()) return true;
+  const uint16_t slot = SlotOf({source.key().data(), source.key().size()});
+  return slot >= options_.first_slot && slot <= options_.last_slot;
+}
+
 Chunk Cursor::Fill(size_t byte_budget, uint32_t record_budget) {
   Chunk chunk;
   key_bytes_.clear();
@@ -190,8 +215,8 @@ Chunk Cursor::Fill(size_t byte_budget, uint32_t record_budget) {
       chunk.status = {Code::kCorruption, "a scan met a value whose envelope is damaged"};
       break;
     }
-    if (!envelope.is_tombstone() && !IsExpired(envelope, clock)) {
-      const rocksdb::Slice& key = source->key();
+    const rocksdb::Slice& key = source->key();
+    if (!envelope.is_tombstone() && !IsExpired(envelope, clock) && IsWanted(*source)) {
       const size_t key_size = options_.keys ? key.size() : 0;
       const size_t value_size = options_.values ? envelope.payload.size() : 0;
       const size_t needed = used + value_size + key_bytes_.size() + key_size + 3 +
@@ -208,6 +233,7 @@ Chunk Cursor::Fill(size_t byte_budget, uint32_t record_budget) {
       lengths_.push_back(static_cast<uint32_t>(key_size));
       lengths_.push_back(static_cast<uint32_t>(value_size));
       chunk.count++;
+      source->Count();
     }
     rocksdb::Iterator* const it = source->iterator();
     reverse ? it->Prev() : it->Next();
@@ -224,6 +250,10 @@ Chunk Cursor::Fill(size_t byte_budget, uint32_t record_budget) {
     }
   }
   chunk.last = heap_.empty() || !chunk.status.ok();
+  for (const auto& source : sources_) {
+    const uint64_t read = source->TakeCount();
+    if (read > 0 && count_reads_) count_reads_(source->shard(), read);
+  }
   chunk.keys_offset = static_cast<uint32_t>(used);
   std::memcpy(block.data() + used, key_bytes_.data(), key_bytes_.size());
   used += key_bytes_.size();

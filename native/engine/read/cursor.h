@@ -45,6 +45,9 @@ struct CursorOptions {
   bool has_upper = false;
   std::string lower;
   std::string upper;
+  // Only keys of these slots, both inclusive; other shards than those that own some are not read.
+  uint16_t first_slot = 0;
+  uint16_t last_slot = kSlotCount - 1;
   bool reverse = false;
   bool keys = true;    // false: chunks hold values alone
   bool values = true;  // false: chunks hold keys alone
@@ -68,8 +71,11 @@ class Cursor : public std::enable_shared_from_this<Cursor> {
  public:
   static constexpr size_t kReadAhead = 3;
 
+  // Told which shard's records were read, after every chunk.
+  using CountReads = std::function<void(size_t shard, uint64_t records)>;
+
   Cursor(rocksdb::DB* db, std::shared_ptr<const ReadView> view, CursorOptions options,
-         ThreadPool* pool, Metrics* metrics);
+         ThreadPool* pool, Metrics* metrics, CountReads count_reads = nullptr);
   ~Cursor();
 
   // Takes the next chunk if one is ready. Otherwise returns false and calls `ready` once, on a
@@ -89,12 +95,14 @@ class Cursor : public std::enable_shared_from_this<Cursor> {
   void ScheduleLocked();
   void Produce();
   Status Position(const std::string* target);
+  bool IsWanted(const MergeSource& source) const;
   Chunk Fill(size_t byte_budget, uint32_t record_budget);
 
   rocksdb::DB* const db_;
   const CursorOptions options_;
   ThreadPool* const pool_;
   Metrics* const metrics_;
+  const CountReads count_reads_;
 
   std::mutex mutex_;
   std::condition_variable idle_;

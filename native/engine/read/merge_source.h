@@ -11,17 +11,25 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace thermocline {
 
 class MergeSource {
  public:
-  explicit MergeSource(std::unique_ptr<rocksdb::Iterator> iterator)
-      : iterator_(std::move(iterator)) {}
+  // `mixed`: some of the source's keys are of slots that the cursor does not want.
+  explicit MergeSource(std::unique_ptr<rocksdb::Iterator> iterator, size_t shard = 0,
+                       bool mixed = false)
+      : iterator_(std::move(iterator)), shard_(shard), mixed_(mixed) {}
 
   rocksdb::Iterator* iterator() { return iterator_.get(); }
   const rocksdb::Slice& key() const { return key_; }
+  size_t shard() const { return shard_; }
+  bool mixed() const { return mixed_; }
+  void Count() { count_++; }
+  // Records counted since the last call.
+  uint64_t TakeCount() { return std::exchange(count_, 0); }
   rocksdb::Slice value() const { return iterator_->value(); }
 
   // Re-reads the position after the iterator moved. Returns false at its end.
@@ -49,6 +57,9 @@ class MergeSource {
   std::unique_ptr<rocksdb::Iterator> iterator_;
   rocksdb::Slice key_;
   uint64_t prefix_ = 0;
+  const size_t shard_;
+  const bool mixed_;
+  uint64_t count_ = 0;
 };
 
 // Whether `a` comes out before `b`.

@@ -42,6 +42,14 @@ Scratch& ThreadScratch() {
 
 }  // namespace
 
+void PointReader::NoteSampledHit(std::string_view key) {
+  NoteReads(static_cast<size_t>(deps_.shards->IndexOf(key)), ShardActivity::kHitSample);
+}
+
+void PointReader::NoteReads(size_t shard, uint64_t records) {
+  if (deps_.activity != nullptr) deps_.activity->Read(shard, records, deps_.clock->NowMs());
+}
+
 Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadView* view,
                               rocksdb::PinnableSlice* stored, std::string_view* value,
                               bool* found) {
@@ -50,7 +58,9 @@ Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadVie
   rocksdb::ReadOptions options;
   if (view != nullptr) options.snapshot = view->snapshot();
   const HotCache::FillTicket ticket = view ? HotCache::FillTicket{} : deps_.cache->BeginFill(hash);
-  rocksdb::ColumnFamilyHandle* shard = shards.handles[static_cast<size_t>(shards.IndexOf(key))];
+  const auto index = static_cast<size_t>(shards.IndexOf(key));
+  NoteReads(index, 1);
+  rocksdb::ColumnFamilyHandle* shard = shards.handles[index];
   const rocksdb::Status s = deps_.db->Get(options, shard, {key.data(), key.size()}, stored);
   if (s.IsNotFound()) {
     if (view == nullptr) deps_.cache->FillAbsent(key, hash, ticket);
@@ -181,6 +191,7 @@ void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, Aren
   const auto* keys = batch->missing.data() + begin;
   const size_t count = end - begin;
   rocksdb::ColumnFamilyHandle* shard = shards.handles[keys[0].shard];
+  NoteReads(keys[0].shard, count);
   Scratch& scratch = ThreadScratch();
   for (size_t i = 0; i < count; i++) {
     scratch.keys[i] = {keys[i].bytes.data(), keys[i].bytes.size()};

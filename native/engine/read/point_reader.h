@@ -28,6 +28,7 @@
 #include "engine/platform/thread_pool.h"
 #include "engine/read/arena.h"
 #include "engine/read/read_view.h"
+#include "engine/shard/activity.h"
 #include "engine/shard/shards.h"
 
 namespace thermocline {
@@ -74,6 +75,7 @@ class PointReader {
     EngineClock* clock = nullptr;
     ThreadPool* pool = nullptr;
     Metrics* metrics = nullptr;
+    ShardActivity* activity = nullptr;  // may be null
   };
 
   explicit PointReader(Dependencies dependencies) : deps_(std::move(dependencies)) {}
@@ -86,6 +88,7 @@ class PointReader {
     const HotCache::Found found = deps_.cache->Get(
         key, hash, [this] { return deps_.clock->NowMs(); },
         [&](std::string_view value, uint64_t) { fn(value); });
+    if (found != HotCache::Found::kMiss) NoteHit(key);
     if (found == HotCache::Found::kValue) return Cached::kValue;
     return found == HotCache::Found::kAbsent ? Cached::kAbsent : Cached::kMiss;
   }
@@ -106,6 +109,12 @@ class PointReader {
   bool Start(const std::shared_ptr<ReadBatch>& batch);
 
  private:
+  void NoteHit(std::string_view key) {
+    thread_local uint32_t tick = 0;
+    if (++tick % ShardActivity::kHitSample == 0) NoteSampledHit(key);
+  }
+  void NoteSampledHit(std::string_view key);
+  void NoteReads(size_t shard, uint64_t records);
   Status GetStored(std::string_view key, uint64_t hash, const ReadView* view,
                    rocksdb::PinnableSlice* stored, std::string_view* value, bool* found);
   bool AskCache(ReadBatch* batch);

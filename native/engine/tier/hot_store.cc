@@ -208,6 +208,7 @@ Status HotStore::CreateMeta() {
   const int shards = options_.shards == 0 ? kDefaultShards : options_.shards;
   table_ = ShardTable::Equal(shards);
   state_ = CreationState::kCreating;
+  created_ = true;
   identity_ = {NewUuid(), 0};
   std::string format;
   PutFixed32(&format, kFormatVersion);

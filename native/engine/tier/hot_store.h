@@ -54,6 +54,8 @@ class HotStore {
   // After Open has failed: whether only because the store was created with a log and opened
   // without, or the other way round.
   bool created_otherwise() const { return created_otherwise_; }
+  // Whether Open has made a new store.
+  bool created() const { return created_; }
   const TierIdentity& identity() const { return identity_; }
   // False: the database was created without a write-ahead log.
   bool has_log() const { return !options_.without_log; }
@@ -82,6 +84,7 @@ class HotStore {
   CreationState state_ = CreationState::kCreating;
   TierIdentity identity_;
   bool created_otherwise_ = false;
+  bool created_ = false;
   std::shared_ptr<const Shards> shards_;
 };
 

@@ -18,12 +18,13 @@ inline constexpr std::string_view kMetaColumnFamily = "meta";
 inline constexpr uint32_t kFormatVersion = 1;
 
 namespace meta_key {
-inline constexpr std::string_view kFormat = "format";     // fixed32 format version
-inline constexpr std::string_view kState = "state";       // u8: see CreationState
-inline constexpr std::string_view kShards = "shards";     // ShardTable::Encode
-inline constexpr std::string_view kClock = "clock";       // fixed64 high-water mark, Unix ms
-inline constexpr std::string_view kHotTier = "tier/hot";  // TierIdentity
-inline constexpr std::string_view kLog = "log";           // u8: 1 with a write-ahead log, 0 without
+inline constexpr std::string_view kFormat = "format";           // fixed32 format version
+inline constexpr std::string_view kState = "state";             // u8: see CreationState
+inline constexpr std::string_view kShards = "shards";           // ShardTable::Encode
+inline constexpr std::string_view kClock = "clock";             // fixed64 high-water mark, Unix ms
+inline constexpr std::string_view kHotTier = "tier/hot";        // TierIdentity
+inline constexpr std::string_view kShardTimes = "shard-times";  // ShardActivity::Encode
+inline constexpr std::string_view kLog = "log";  // u8: 1 with a write-ahead log, 0 without
 }  // namespace meta_key
 
 // A database is created in steps; a crash between them must be told from damage.

@@ -1,0 +1,66 @@
+import type { Command } from 'commander';
+import type { ShardInfo } from '../../index.ts';
+import { SLOTS } from '../../shards.ts';
+import { reading } from '../database.ts';
+import type { Output } from '../output.ts';
+import { formatTable, formatTabs } from '../table.ts';
+import { formatBytes, formatCount } from '../text.ts';
+
+/** Slots that one character of the map stands for, and characters of one of its lines. */
+const STEP = 64;
+const WIDTH = 64;
+const SYMBOLS = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
+
+/** `thermocline shards <db>` */
+export function addShards(program: Command, output: Output): void {
+  program
+    .command('shards')
+    .description('print what each shard holds and when it was used, and which slots belong to which')
+    .argument('<db>', 'folder of the database')
+    .option('--json', 'everything that is known, as one JSON array')
+    .action(async (location: string, flags: { json?: boolean }) => {
+      const shards = await reading(location, (db) => db.shards.list());
+      if (flags.json) return output.line(JSON.stringify(shards, undefined, 2));
+      if (!output.isTerminal) return output.write(formatTabs(shards.map(columns)));
+      const head = ['shard', 'slots', 'keys', 'on disk', 'created', 'last access', 'temperature', 'state'];
+      const rows = shards.map((shard) => [...readable(shard)]);
+      await output.write(formatTable({ head, rows, right: [0, 2, 3] }, true));
+      await output.write(`\n${slotMap(shards)}`);
+    });
+}
+
+function slotsOf({ slots }: ShardInfo): string {
+  return slots.map(([first, last]) => `${first}-${last}`).join(' ');
+}
+
+/** For programs: bytes and times as they are. */
+function columns(shard: ShardInfo): string[] {
+  const time = (date: Date | undefined) => date?.toISOString() ?? '';
+  const { id, keys, bytes, temperature, state } = shard;
+  const figures = [String(keys), String(bytes), time(shard.created), time(shard.lastAccess)];
+  return [String(id), slotsOf(shard), ...figures, temperature, state];
+}
+
+function readable(shard: ShardInfo): string[] {
+  const time = (date: Date | undefined) => date?.toISOString().slice(0, 16).replace('T', ' ') ?? '-';
+  const { id, keys, bytes, temperature, state } = shard;
+  const figures = [formatCount(keys), formatBytes(bytes), time(shard.created), time(shard.lastAccess)];
+  return [String(id), slotsOf(shard), ...figures, temperature, state];
+}
+
+/**
+ * Which slots belong to which shard: a character for every 64 slots, that of the shard which owns the first of them. More
+ * than 62 shards share characters.
+ */
+export function slotMap(shards: readonly Pick<ShardInfo, 'id' | 'slots'>[]): string {
+  const owner = new Uint32Array(SLOTS);
+  for (const [index, { slots }] of shards.entries())
+    for (const [first, last] of slots) owner.fill(index, first, last + 1);
+  const symbols = Array.from({ length: SLOTS / STEP }, (_, i) => SYMBOLS[(owner[i * STEP] as number) % SYMBOLS.length]);
+  let map = '';
+  for (let at = 0; at < symbols.length; at += WIDTH) {
+    map += `${String(at * STEP).padStart(6)}  ${symbols.slice(at, at + WIDTH).join('')}\n`;
+  }
+  const legend = shards.slice(0, SYMBOLS.length).map(({ id }, index) => `${SYMBOLS[index]} shard ${id}`);
+  return `${map}${shards.length <= 16 ? `\n        ${legend.join('   ')}\n` : ''}`;
+}

@@ -1,0 +1,152 @@
+import type { IteratorOptions } from './database.ts';
+import { call } from './dispatcher.ts';
+import type { KeyCodec } from './encoding.ts';
+import { invalid, ThermoclineError } from './error.ts';
+import type { DatabaseIterator } from './iterator.ts';
+import type { NativeDatabase, NativeShard } from './native.ts';
+import { native } from './native.ts';
+import { keyBytes } from './range.ts';
+
+/** Slots that keys are spread over, by Redis Cluster's rule. */
+export const SLOTS = 16_384;
+
+/** How long ago a shard was last used: within a day, a week, a month, or longer. The option `temperature` sets the ages. */
+export type Temperature = 'hot' | 'warm' | 'cold' | 'frozen';
+
+/** What a shard holds in one tier. */
+export interface ShardTier {
+  /**
+   * About how many records: entries less deletions. Records overwritten or deleted since the last compaction may count
+   * wrongly; after `compact()` the number is exact.
+   */
+  keys: number;
+  /** Of the tables on disk, exactly. */
+  tableBytes: number;
+  /** Of what is in memory and not yet in tables. */
+  memoryBytes: number;
+}
+
+/** What is known of a shard without reading it. */
+export interface ShardInfo {
+  id: number;
+  /** Grows when the shard's data is replaced as a whole. */
+  generation: number;
+  /** The slots it owns, as inclusive ranges. */
+  slots: [first: number, last: number][];
+  /** Over all tiers, as exact as {@link ShardTier.keys}. */
+  keys: number;
+  /** On disk, over all tiers. */
+  bytes: number;
+  tiers: { hot: ShardTier };
+  /** Undefined if the database was made before this was recorded. */
+  created: Date | undefined;
+  /**
+   * Of a read or write; undefined if there was none. Reads answered by the hot cache are sampled, one in 64. After a crash
+   * it may be up to five minutes old, or as old as the last close if there were only reads.
+   */
+  lastAccess: Date | undefined;
+  /** Records since the database was opened. */
+  reads: number;
+  writes: number;
+  /** Records a second, over the last minute or so. */
+  readsPerSecond: number;
+  writesPerSecond: number;
+  temperature: Temperature;
+  state: 'live';
+}
+
+const TEMPERATURES: readonly Temperature[] = ['hot', 'warm', 'cold', 'frozen'];
+
+function shardInfo(shard: NativeShard): ShardInfo {
+  const date = (ms: number) => (ms === 0 ? undefined : new Date(ms));
+  const { hotKeys, hotTableBytes, hotMemtableBytes, created, lastAccess, temperature, ...rest } = shard;
+  return {
+    ...rest,
+    keys: hotKeys,
+    bytes: hotTableBytes,
+    tiers: { hot: { keys: hotKeys, tableBytes: hotTableBytes, memoryBytes: hotMemtableBytes } },
+    created: date(created),
+    lastAccess: date(lastAccess),
+    temperature: TEMPERATURES[temperature] as Temperature,
+    state: 'live',
+  };
+}
+
+/** @internal */
+export interface ShardsSource<K, V> {
+  native: NativeDatabase;
+  keys: KeyCodec<K>;
+  /** Throws if the database is not open. */
+  check(): void;
+  iterate(first: number, last: number, options: IteratorOptions<K, V> | undefined): DatabaseIterator<K, V>;
+}
+
+/** The parts that a database is divided into, each owning some of the slots. As `db.shards`. */
+export class Shards<K = string, V = Buffer> {
+  readonly #source: ShardsSource<K, V>;
+
+  /** @internal */
+  constructor(source: ShardsSource<K, V>) {
+    this.#source = source;
+  }
+
+  /**
+   * @returns every shard, in the order of their slots.
+   * @throws ERR_CLOSED
+   * @example
+   * ```ts
+   * for (const { id, keys, bytes, temperature } of await db.shards.list()) console.log(id, keys, bytes, temperature);
+   * ```
+   */
+  async list(): Promise<ShardInfo[]> {
+    this.#source.check();
+    const shards = await call<NativeShard[]>((ticket) => this.#source.native.shards(ticket));
+    return shards.map(shardInfo).sort((a, b) => (a.slots[0]?.[0] ?? 0) - (b.slots[0]?.[0] ?? 0));
+  }
+
+  /**
+   * @returns the shard that holds a key, or would hold it.
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   */
+  async of(key: K): Promise<ShardInfo> {
+    const slot = this.slotOf(key);
+    const shards = await this.list();
+    return shards.find(({ slots }) => slots.some(([first, last]) => first <= slot && slot <= last)) as ShardInfo;
+  }
+
+  /** @throws ERR_NOT_FOUND if there is no such shard, ERR_CLOSED */
+  async get(id: number): Promise<ShardInfo> {
+    const shard = (await this.list()).find((one) => one.id === id);
+    if (shard === undefined) throw new ThermoclineError('ERR_NOT_FOUND', `there is no shard ${String(id)}`);
+    return shard;
+  }
+
+  /**
+   * The slot of a key: CRC-16 of the key, or of what stands between its first `{` and the next `}`, modulo 16384.
+   *
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   */
+  slotOf(key: K): number {
+    this.#source.check();
+    return native.slotOf(keyBytes(this.#source.keys as KeyCodec<unknown>, key));
+  }
+
+  /**
+   * Walks the records of an interval of slots, in key order; only shards that own some of them are read.
+   *
+   * @param from the first slot, 0 to 16383 @param to the last slot, included
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @example
+   * ```ts
+   * for await (const [key, value] of db.shards.rangeBySlots(0, 4095)) console.log(key, value);
+   * ```
+   */
+  rangeBySlots(from: number, to: number, options?: IteratorOptions<K, V>): DatabaseIterator<K, V> {
+    for (const slot of [from, to]) {
+      if (!Number.isInteger(slot) || slot < 0 || slot >= SLOTS)
+        throw invalid('a slot is a whole number from 0 to 16383');
+    }
+    if (from > to) throw invalid('the first slot must not be above the last');
+    return this.#source.iterate(from, to, options);
+  }
+}

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { suite } from 'uvu';
+import { slotMap } from '../lib/cli/commands/shards.ts';
+import { lines, succeed, Workplace } from './cli.helper.test.ts';
+
+const test = suite('command line: shards');
+const place = new Workplace();
+test.after(() => place.remove());
+
+test('a pipe gets a line a shard, and --json everything', async () => {
+  const db = place.path('a.db');
+  const rows = Array.from({ length: 300 }, (_, i) => `{"id":"${i}"}\n`).join('');
+  await succeed(['load', db, place.file('rows.jsonl', rows), '--key', 'id']);
+  const table = lines(await succeed(['shards', db])).map((line) => line.split('\t'));
+  assert.deepEqual(
+    table.map(([id, slots]) => [id, slots]),
+    [
+      ['0', '0-4095'],
+      ['1', '4096-8191'],
+      ['2', '8192-12287'],
+      ['3', '12288-16383'],
+    ],
+  );
+  assert.equal(
+    table.reduce((sum, row) => sum + Number(row[2]), 0),
+    300,
+  );
+  for (const row of table) assert.deepEqual([row.length, row[6], row[7]], [8, 'hot', 'live']);
+  const shards = JSON.parse(await succeed(['shards', db, '--json']));
+  assert.deepEqual(shards[1].slots, [[4096, 8191]]);
+  assert.equal(shards[3].tiers.hot.keys, shards[3].keys);
+});
+
+test('the slot map has a character for every 64 slots', () => {
+  const shards = [
+    { id: 0, slots: [[0, 8191]] as [number, number][] },
+    { id: 9, slots: [[8192, 16_383]] as [number, number][] },
+  ];
+  assert.deepEqual(lines(slotMap(shards)), [
+    `     0  ${'0'.repeat(64)}`,
+    `  4096  ${'0'.repeat(64)}`,
+    `  8192  ${'1'.repeat(64)}`,
+    ` 12288  ${'1'.repeat(64)}`,
+    '',
+    '        0 shard 0   1 shard 9',
+  ]);
+});
+
+test.run();
