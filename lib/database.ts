@@ -1,24 +1,34 @@
 import { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import { type Alert, AlertWatch } from './alerts.ts';
+import { AlertWatch } from './alerts.ts';
+import { type BackupInfo, type BackupOptions, backupInfo, checkBackup, type VerifyReport } from './backup.ts';
 import { Batch, type BatchOptions } from './batch.ts';
-import { applyConditional, type Condition, checkCondition, encodeOperations, hasConditions } from './conditions.ts';
+import { writeConditional } from './conditional-writes.ts';
+import { type Condition, checkCondition, hasConditions } from './conditions.ts';
 import { call, takeError } from './dispatcher.ts';
 import type { CommitHandle, Durability, WriteOptions } from './durability.ts';
 import { bufferKeys, bufferValues, type KeyCodec, type ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
+import type { DatabaseEvents } from './events.ts';
 import { DatabaseIterator, type Projection } from './iterator.ts';
 import {
   CURSOR_FILL_CACHE,
   CURSOR_KEYS,
   CURSOR_REVERSE,
   CURSOR_VALUES,
+  type NativeBackup,
   type NativeDatabase,
   type NativeSnapshot,
 } from './native.ts';
-import type { BatchOperation, BatchPut, PutOptions, TransactionOptions } from './operations.ts';
+import type {
+  BatchOperation,
+  BatchPut,
+  IteratorOptions,
+  PutOptions,
+  ReadOptions,
+  TransactionOptions,
+} from './operations.ts';
 import { checkObject } from './options.ts';
-import { Packer } from './packer.ts';
 import { boundsOf, checkLimit, type KeyRange, RANGE_NAMES, rangeArgument } from './range.ts';
 import { Reads } from './reads.ts';
 import { Shards } from './shards.ts';
@@ -27,41 +37,15 @@ import type { Stats } from './stats.ts';
 import { readStream, writeStream } from './streams.ts';
 import { Topics } from './topics/topics.ts';
 import { retrying, type Transaction, type TransactionSource } from './transaction.ts';
+import { DEFAULT_RETRIES, retrying, type Transaction, type TransactionSource } from './transaction.ts';
 import { Writes } from './writes.ts';
 
 /** Where a database stands. `open()` resolves with one that is open. */
 export type Status = 'open' | 'closing' | 'closed';
 
-/** Options of every read. */
-export interface ReadOptions<K, V> {
-  /** Read as of this snapshot instead of now. */
-  snapshot?: Snapshot<K, V>;
-}
-
-/** Options of iterators: a range, and how to walk it. */
-export interface IteratorOptions<K, V> extends KeyRange<K>, ReadOptions<K, V> {
-  /** From the last key to the first. Default `false`. */
-  reverse?: boolean;
-  /** At most this many records; `-1`, the default, for all. */
-  limit?: number;
-  /** Keep what was read in the block cache. Default: unless the whole database is walked. */
-  fillCache?: boolean;
-}
-
-/**
- * Events: `'drain'` after {@link Database.needsDrain} was true, `'alert'` when something needs an operator's eye and when
- * it is over (looked at every second while there is a listener), `'closed'` once closed.
- */
-export interface DatabaseEvents {
-  alert: [alert: Alert];
-  drain: [];
-  closed: [];
-}
-
 const READ_NAMES = new Set(['snapshot']);
 const WRITE_NAMES = new Set(['durability', 'signal']);
 const TRANSACTION_NAMES = new Set([...WRITE_NAMES, 'retries']);
-const DEFAULT_RETRIES = 16;
 const ITERATOR_NAMES = new Set([...RANGE_NAMES, 'reverse', 'limit', 'fillCache', 'snapshot']);
 
 /**
@@ -262,7 +246,13 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<void> {
     if (this.#status !== 'open') return Promise.reject(this.#closedError());
     try {
-      if (hasConditions(operations)) return this.#conditional(operations, options, 'of batch');
+      if (hasConditions(operations))
+        return writeConditional(
+          this.#source(),
+          operations,
+          this.#writes.settings.check(options, WRITE_NAMES, 'of batch'),
+          options?.signal,
+        );
       return this.#writes.batch(operations, options);
     } catch (error) {
       return Promise.reject(error);
@@ -475,6 +465,35 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   }
 
   /**
+   * Adds a backup of this moment to a folder of backups, beside the running work. Tables that an earlier backup in the
+   * folder has are not copied again. The new backup is read back and its checksums compared before this resolves.
+   *
+   * @throws ERR_INVALID_ARGUMENT, ERR_LOCKED if another backup is written there, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO,
+   * ERR_CLOSED
+   * @example
+   * ```ts
+   * await db.backup('./backups', { keep: 7 });
+   * ```
+   */
+  async backup(dir: string, options: BackupOptions = {}): Promise<BackupInfo> {
+    if (this.#status !== 'open') throw this.#closedError();
+    const { path, keep } = checkBackup(dir, options);
+    this.#writes.flush();
+    return backupInfo(await call<NativeBackup>((ticket) => this.#native.backup(ticket, path, keep)));
+  }
+
+  /**
+   * Reads every block and every record and compares what can be compared, without changing anything.
+   *
+   * @returns what was found; damage is in `problems` and not thrown
+   * @throws ERR_CLOSED, ERR_IO
+   */
+  async verify(): Promise<VerifyReport> {
+    if (this.#status !== 'open') throw this.#closedError();
+    return call<VerifyReport>((ticket) => this.#native.verify(ticket));
+  }
+
+  /**
    * Accepts writes again after the disk was full and has room again. After a failed sync of the log only closing and
    * reopening helps.
    *
@@ -568,23 +587,11 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     };
   }
 
-  async #conditional(
-    operations: readonly BatchOperation<K, V>[],
-    options: WriteOptions | undefined,
-    where: string,
-  ): Promise<void> {
-    const flags = this.#writes.settings.check(options, WRITE_NAMES, where);
-    this.#writes.packAll(new Packer(64), operations); // bad operations are refused before anything is read
-    const encoded = encodeOperations(this.#keys, this.#values, operations);
-    await retrying(this.#source(), flags, DEFAULT_RETRIES, options?.signal, (transaction) =>
-      applyConditional(transaction, encoded),
-    );
-  }
-
   async #held(operations: BatchOperation<K, V>[], options: WriteOptions): Promise<boolean> {
     if (this.#status !== 'open') throw this.#closedError();
     try {
-      await this.#conditional(operations, options, 'of a conditional write');
+      const flags = this.#writes.settings.check(options, WRITE_NAMES, 'of a conditional write');
+      await writeConditional(this.#source(), operations, flags, options.signal);
       return true;
     } catch (error) {
       if (error instanceof ThermoclineError && error.code === 'ERR_CONDITION') return false;

@@ -1,21 +1,28 @@
 export type { Alert } from './alerts.ts';
+export { type BackupInfo, type BackupOptions, backups, restore, type VerifyReport, verifyBackups } from './backup.ts';
 export { Batch, type BatchOptions, type Savepoint } from './batch.ts';
 export { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './boundary.ts';
 export type { Compression, CompressionCodec, CompressionOptions } from './compression.ts';
 export type { Condition } from './conditions.ts';
 export {
   Database,
-  type DatabaseEvents,
-  type IteratorOptions,
-  type ReadOptions,
   type Status,
 } from './database.ts';
 export type { CommitHandle, Durability, WriteOptions } from './durability.ts';
 export { type Codec, json, type KeyEncoding, type ValueEncoding } from './encoding.ts';
 export { type ErrorCode, ThermoclineError } from './error.ts';
+export type { DatabaseEvents } from './events.ts';
 export { DatabaseIterator } from './iterator.ts';
 export { destroy, open } from './open.ts';
-export type { BatchDelete, BatchOperation, BatchPut, PutOptions, TransactionOptions } from './operations.ts';
+export type {
+  BatchDelete,
+  BatchOperation,
+  BatchPut,
+  IteratorOptions,
+  PutOptions,
+  ReadOptions,
+  TransactionOptions,
+} from './operations.ts';
 export type { GroupOptions, MemoryOptions, OpenOptions, Preset, TemperatureOptions, ThreadOptions } from './options.ts';
 export type { KeyRange } from './range.ts';
 export { type ShardInfo, Shards, type ShardTier, type Temperature } from './shards.ts';

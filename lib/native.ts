@@ -69,6 +69,14 @@ export interface NativeCursor {
   close(ticket: number): void;
 }
 
+export interface NativeBackup {
+  id: number;
+  /** Unix milliseconds. */
+  created: number;
+  bytes: number;
+  files: number;
+}
+
 /** What `shards` gives for each shard. Times are Unix milliseconds, 0 for none; `temperature` is a number from 0, hot. */
 export interface NativeShard {
   id: number;
@@ -132,6 +140,8 @@ export interface NativeDatabase {
     lastSlot?: number,
   ): NativeCursor | undefined;
   shards(ticket: number): void;
+  backup(ticket: number, dir: string, keep: number): void;
+  verify(ticket: number): void;
   flush(ticket: number): void;
   compact(ticket: number, start: Uint8Array | undefined, end: Uint8Array | undefined): void;
   approximateSize(ticket: number, start: Uint8Array | undefined, end: Uint8Array | undefined): void;
@@ -143,6 +153,8 @@ interface NativeAddon {
   readonly codes: readonly string[];
   open(ticket: number, location: string, options: NativeOptions): void;
   destroy(ticket: number, location: string): void;
+  backups(ticket: number, dir: string, verify: boolean): void;
+  restore(ticket: number, dir: string, id: number, location: string): void;
   slotOf(key: Uint8Array): number;
   probeDisk(ticket: number, folder: string, fileBytes: number, seconds: number, queueDepths: readonly number[]): void;
   dropFileCache(ticket: number, folder: string): void;

@@ -1,5 +1,7 @@
 import type { Condition } from './conditions.ts';
 import type { WriteOptions } from './durability.ts';
+import type { KeyRange } from './range.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** Options of a single put. */
 export interface PutOptions extends WriteOptions {
@@ -31,3 +33,19 @@ export interface BatchDelete<K, V = unknown> {
 }
 
 export type BatchOperation<K, V> = BatchPut<K, V> | BatchDelete<K, V>;
+
+/** Options of every read. */
+export interface ReadOptions<K, V> {
+  /** Read as of this snapshot instead of now. */
+  snapshot?: Snapshot<K, V>;
+}
+
+/** Options of iterators: a range, and how to walk it. */
+export interface IteratorOptions<K, V> extends KeyRange<K>, ReadOptions<K, V> {
+  /** From the last key to the first. Default `false`. */
+  reverse?: boolean;
+  /** At most this many records; `-1`, the default, for all. */
+  limit?: number;
+  /** Keep what was read in the block cache. Default: unless the whole database is walked. */
+  fillCache?: boolean;
+}

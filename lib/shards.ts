@@ -1,10 +1,10 @@
-import type { IteratorOptions } from './database.ts';
 import { call } from './dispatcher.ts';
 import type { KeyCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import type { DatabaseIterator } from './iterator.ts';
 import type { NativeDatabase, NativeShard } from './native.ts';
 import { native } from './native.ts';
+import type { IteratorOptions } from './operations.ts';
 import { keyBytes } from './range.ts';
 
 /** Slots that keys are spread over, by Redis Cluster's rule. */

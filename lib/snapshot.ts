@@ -1,7 +1,8 @@
-import type { Database, IteratorOptions } from './database.ts';
+import type { Database } from './database.ts';
 import { ThermoclineError } from './error.ts';
 import type { DatabaseIterator } from './iterator.ts';
 import type { NativeSnapshot } from './native.ts';
+import type { IteratorOptions } from './operations.ts';
 
 /**
  * The database as it was at one moment. Later writes are invisible to it, and it costs nothing while it is open except

@@ -1,6 +1,7 @@
 import { Readable, Writable } from 'node:stream';
-import type { Database, IteratorOptions } from './database.ts';
+import type { Database } from './database.ts';
 import type { WriteOptions } from './durability.ts';
+import type { IteratorOptions } from './operations.ts';
 
 /** Records read at a time. */
 const READ_RECORDS = 256;

@@ -1,10 +1,11 @@
 import { Block } from './block.ts';
-import type { Database, IteratorOptions } from './database.ts';
+import type { Database } from './database.ts';
 import { call, issueTicket, takeError, withdrawTicket } from './dispatcher.ts';
 import { aborted, putExpiry, until } from './durability.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import { type NativeDatabase, type NativeTransaction, SUBMIT_ATOMIC } from './native.ts';
+import type { IteratorOptions } from './operations.ts';
 import { Packer, toBytes } from './packer.ts';
 import { boundsOf, checkLimit, keyBytes } from './range.ts';
 import type { Reads } from './reads.ts';
@@ -235,6 +236,9 @@ export async function beginTransaction<K, V>(source: TransactionSource<K, V>): P
   if (view === undefined) throw new ThermoclineError('ERR_CLOSED', 'the database is closed');
   return new Transaction(source, native, new Snapshot(source.database, view));
 }
+
+/** @internal How often a transaction runs again after a conflict. */
+export const DEFAULT_RETRIES = 16;
 
 /** @internal Runs `step` in transactions until one commits without a conflict. */
 export async function retrying<K, V, R>(

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { addBackup } from './commands/backup.ts';
 import { addBench } from './commands/bench.ts';
 import { addCount } from './commands/count.ts';
 import { addDel } from './commands/del.ts';
@@ -47,6 +48,7 @@ function makeProgram(output: Output): Command {
   addCount(program, output);
   addStats(program, output);
   addShards(program, output);
+  addBackup(program, output);
   addBench(program, output);
   addStress(program, output);
   addTopic(program, output);

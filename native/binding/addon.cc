@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "binding/async_op.h"
 #include "binding/cursor.h"
@@ -14,6 +15,7 @@
 #include "binding/topic_consumer.h"
 #include "binding/transaction.h"
 #include "binding/values.h"
+#include "engine/backup/backup.h"
 #include "engine/options.h"
 #include "engine/platform/disk_probe.h"
 #include "engine/registry.h"
@@ -100,6 +102,45 @@ Napi::Value DropFileCache(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+struct BackupsFound {
+  std::vector<Backup> backups;
+  std::vector<std::string> problems;
+};
+
+// backups(ticket, dir, verify) -> [backups, problems]
+Napi::Value Backups(const Napi::CallbackInfo& info) {
+  auto op = std::make_shared<AsyncOp<BackupsFound>>(info[0].As<Napi::Number>().DoubleValue());
+  op->execute = [dir = info[1].As<Napi::String>().Utf8Value(),
+                 verify = info[2].As<Napi::Boolean>().Value()](BackupsFound* found) {
+    return verify ? VerifyBackups(dir, &found->backups, &found->problems)
+                  : ListBackups(dir, &found->backups);
+  };
+  op->to_js = [](napi_env env, BackupsFound& found) -> napi_value {
+    Napi::Array backups = Napi::Array::New(env, found.backups.size());
+    for (uint32_t i = 0; i < found.backups.size(); i++) {
+      backups.Set(i, Napi::Value(env, BackupToJs(env, found.backups[i])));
+    }
+    Napi::Array both = Napi::Array::New(env, 2);
+    both.Set(0u, backups);
+    both.Set(1u, Napi::Value(env, TextsToJs(env, found.problems)));
+    return both;
+  };
+  StartAsync(Environment::Of(info.Env()), Registry::Get().pool(), std::move(op));
+  return info.Env().Undefined();
+}
+
+// restore(ticket, dir, id, location)
+Napi::Value Restore(const Napi::CallbackInfo& info) {
+  auto op = std::make_shared<AsyncOp<>>(info[0].As<Napi::Number>().DoubleValue());
+  op->execute = [dir = info[1].As<Napi::String>().Utf8Value(),
+                 id = info[2].As<Napi::Number>().Uint32Value(),
+                 location = info[3].As<Napi::String>().Utf8Value()](NoResult*) {
+    return RestoreBackup(dir, id, location);
+  };
+  StartAsync(Environment::Of(info.Env()), Registry::Get().pool(), std::move(op));
+  return info.Env().Undefined();
+}
+
 // slotOf(key bytes)
 Napi::Value SlotOfKey(const Napi::CallbackInfo& info) {
   const Bytes key = BytesOf(info.Env(), info[0]);
@@ -137,6 +178,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("destroy", Napi::Function::New<Destroy>(env, "destroy"));
   exports.Set("probeDisk", Napi::Function::New<ProbeDisk>(env, "probeDisk"));
   exports.Set("dropFileCache", Napi::Function::New<DropFileCache>(env, "dropFileCache"));
+  exports.Set("backups", Napi::Function::New<Backups>(env, "backups"));
+  exports.Set("restore", Napi::Function::New<Restore>(env, "restore"));
   exports.Set("slotOf", Napi::Function::New<SlotOfKey>(env, "slotOf"));
   exports.Set("setDispatcher", Napi::Function::New<SetDispatcher>(env, "setDispatcher"));
   exports.Set("pinRequest", Napi::Function::New<PinRequest>(env, "pinRequest"));

@@ -94,6 +94,8 @@ Napi::Function DatabaseWrap::Define(Napi::Env env) {
                          InstanceMethod<&DatabaseWrap::Compact>("compact"),
                          InstanceMethod<&DatabaseWrap::ApproximateSize>("approximateSize"),
                          InstanceMethod<&DatabaseWrap::Shards>("shards"),
+                         InstanceMethod<&DatabaseWrap::Backup>("backup"),
+                         InstanceMethod<&DatabaseWrap::Verify>("verify"),
                          InstanceMethod<&DatabaseWrap::Stats>("stats"),
                          InstanceMethod<&DatabaseWrap::Close>("close"),
                      });
@@ -483,6 +485,30 @@ void DatabaseWrap::Shards(const Napi::CallbackInfo& info) {
     return ShardsToJs(env, reports);
   };
   StartAsync(state_->environment, state_->session->engine().task_pool(), std::move(op));
+}
+
+// backup(ticket, dir, keep) -> {id, created, bytes, files}
+void DatabaseWrap::Backup(const Napi::CallbackInfo& info) {
+  auto op = std::make_shared<AsyncOp<thermocline::Backup>>(TicketOf(info));
+  op->session = state_->session;
+  op->execute = [session = state_->session, dir = info[1].As<Napi::String>().Utf8Value(),
+                 keep = info[2].As<Napi::Number>().Uint32Value()](thermocline::Backup* backup) {
+    Status status = session->CheckWritable();
+    return status.ok() ? session->engine().CreateBackup(dir, keep, backup) : status;
+  };
+  op->to_js = [](napi_env env, thermocline::Backup& backup) { return BackupToJs(env, backup); };
+  StartAsync(state_->environment, state_->session->engine().background_pool(), std::move(op));
+}
+
+// verify(ticket) -> {tables, tableBytes, records, problemCount, problems}
+void DatabaseWrap::Verify(const Napi::CallbackInfo& info) {
+  auto op = std::make_shared<AsyncOp<VerifyReport>>(TicketOf(info));
+  op->session = state_->session;
+  op->execute = [session = state_->session](VerifyReport* report) {
+    return session->engine().Verify(report);
+  };
+  op->to_js = [](napi_env env, VerifyReport& report) { return VerifyReportToJs(env, report); };
+  StartAsync(state_->environment, state_->session->engine().background_pool(), std::move(op));
 }
 
 Napi::Value DatabaseWrap::Stats(const Napi::CallbackInfo& info) {

@@ -164,6 +164,31 @@ napi_value ChunkToJs(napi_env env, const Chunk& chunk) {
   return array;
 }
 
+napi_value BackupToJs(Napi::Env env, const Backup& backup) {
+  Napi::Object object = Napi::Object::New(env);
+  SetNumber(object, "id", backup.id);
+  SetNumber(object, "created", static_cast<double>(backup.created_ms));
+  SetNumber(object, "bytes", static_cast<double>(backup.bytes));
+  SetNumber(object, "files", backup.files);
+  return object;
+}
+
+napi_value TextsToJs(Napi::Env env, const std::vector<std::string>& texts) {
+  Napi::Array array = Napi::Array::New(env, texts.size());
+  for (uint32_t i = 0; i < texts.size(); i++) array.Set(i, texts[i]);
+  return array;
+}
+
+napi_value VerifyReportToJs(Napi::Env env, const VerifyReport& report) {
+  Napi::Object object = Napi::Object::New(env);
+  SetNumber(object, "tables", static_cast<double>(report.tables));
+  SetNumber(object, "tableBytes", static_cast<double>(report.table_bytes));
+  SetNumber(object, "records", static_cast<double>(report.records));
+  SetNumber(object, "problemCount", static_cast<double>(report.problem_count));
+  object.Set("problems", Napi::Value(env, TextsToJs(env, report.problems)));
+  return object;
+}
+
 napi_value ShardsToJs(Napi::Env env, const std::vector<ShardReport>& reports) {
   Napi::Array array = Napi::Array::New(env, reports.size());
   for (uint32_t i = 0; i < reports.size(); i++) {

@@ -35,6 +35,9 @@ Status ReadCompression(const Napi::Object& object, Compression* compression);
 napi_value ResultsToJs(napi_env env, ReadBatch* batch);
 // [block Buffer, records, keys offset, index offset, flags]: flags 1 = last, 2 = ASCII keys
 napi_value ChunkToJs(napi_env env, const Chunk& chunk);
+napi_value BackupToJs(Napi::Env env, const Backup& backup);
+napi_value VerifyReportToJs(Napi::Env env, const VerifyReport& report);
+napi_value TextsToJs(Napi::Env env, const std::vector<std::string>& texts);
 // One object per shard; lib/shards.ts gives them their public form.
 napi_value ShardsToJs(Napi::Env env, const std::vector<ShardReport>& reports);
 napi_value StatsToJs(Napi::Env env, Engine& engine);

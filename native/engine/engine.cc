@@ -186,6 +186,11 @@ Status Engine::OpenActivity() {
   return status;
 }
 
+Status Engine::CreateBackup(const std::string& dir, uint32_t keep, Backup* out) {
+  if (options_.read_only) return {Code::kReadOnly, "the database is open read-only"};
+  return thermocline::CreateBackup(&store_, dir, keep, out);
+}
+
 std::vector<ShardReport> Engine::ShardReports() {
   return ReportShards(store_.db(), *store_.shards(), *activity_, options_.temperature_ages,
                       clock_.NowMs());

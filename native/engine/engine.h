@@ -21,6 +21,8 @@
 #include <string>
 #include <string_view>
 
+#include "engine/backup/backup.h"
+#include "engine/backup/verify.h"
 #include "engine/cache/hot_cache.h"
 #include "engine/clock.h"
 #include "engine/commit/committer.h"
@@ -124,6 +126,10 @@ class Engine {
   ThreadPool& background_pool() { return *background_pool_; }
   EngineGauges Gauges();
   std::vector<ShardReport> ShardReports();
+  // See backup/backup.h. ERR_READ_ONLY for a database that is open read-only.
+  Status CreateBackup(const std::string& dir, uint32_t keep, Backup* out);
+  // Reads everything and changes nothing (backup/verify.h).
+  Status Verify(VerifyReport* report) { return VerifyStore(&store_, report); }
   MetricsSnapshot Snapshot();
 
  private:

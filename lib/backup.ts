@@ -1,0 +1,96 @@
+import { resolve } from 'node:path';
+import { call } from './dispatcher.ts';
+import { invalid } from './error.ts';
+import { type NativeBackup, native } from './native.ts';
+import { checkObject } from './options.ts';
+
+/** Options of `db.backup`. */
+export interface BackupOptions {
+  /** How many of the newest backups stay; older ones are deleted. Default: all. */
+  keep?: number;
+}
+
+/** One backup of a folder of backups. */
+export interface BackupInfo {
+  /** Counts up from 1 in each folder. */
+  id: number;
+  /** To the second. */
+  created: Date;
+  /** Of all its files, those included that it shares with other backups. */
+  bytes: number;
+  files: number;
+}
+
+/** What checking a database found. */
+export interface VerifyReport {
+  tables: number;
+  tableBytes: number;
+  /** Stored records, those that have expired included. */
+  records: number;
+  /** How many problems there are; 0 for a sound database. */
+  problemCount: number;
+  /** The first hundred of them. */
+  problems: string[];
+}
+
+/** @internal */
+export function backupInfo({ created, ...rest }: NativeBackup): BackupInfo {
+  return { ...rest, created: new Date(created) };
+}
+
+function folder(path: unknown, what: string): string {
+  if (typeof path !== 'string' || path === '' || path.includes('\0'))
+    throw invalid(`${what} must be the path of a folder`);
+  return resolve(path);
+}
+
+function wholeNumber(value: unknown, name: string): number {
+  if (value === undefined) return 0;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value < 2 ** 32) return value;
+  throw invalid(`${name} must be a whole number from 1`);
+}
+
+/** @internal */
+export function checkBackup(dir: unknown, options: unknown): { path: string; keep: number } {
+  const given = checkObject(options, new Set(['keep']), 'of backup') ?? {};
+  return { path: folder(dir, 'the folder of the backups'), keep: wholeNumber(given.keep, 'keep') };
+}
+
+/**
+ * @returns the backups of a folder, oldest first.
+ * @throws ERR_NOT_FOUND if there are none, ERR_INVALID_ARGUMENT, ERR_IO
+ */
+export async function backups(dir: string): Promise<BackupInfo[]> {
+  const path = folder(dir, 'the folder of the backups');
+  const [found] = await call<[NativeBackup[], string[]]>((ticket) => native.backups(ticket, path, false));
+  return found.map(backupInfo);
+}
+
+/**
+ * Reads every file of every backup of a folder and compares its checksum.
+ *
+ * @returns the backups, and what is wrong with them
+ * @throws ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_IO
+ */
+export async function verifyBackups(dir: string): Promise<{ backups: BackupInfo[]; problems: string[] }> {
+  const path = folder(dir, 'the folder of the backups');
+  const [found, problems] = await call<[NativeBackup[], string[]]>((ticket) => native.backups(ticket, path, true));
+  return { backups: found.map(backupInfo), problems };
+}
+
+/**
+ * Makes a database of a backup. Every file of the backup is read and its checksum compared before anything is written;
+ * the database appears in its place at once, when it is complete.
+ *
+ * @param dir the folder of the backups
+ * @param location folder of the new database: missing or empty
+ * @param options `id` of the backup; by default the latest
+ * @throws ERR_CORRUPTION if the backup is damaged, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_NO_SPACE, ERR_IO
+ */
+export async function restore(dir: string, location: string, options: { id?: number } = {}): Promise<void> {
+  const given = checkObject(options, new Set(['id']), 'of restore') ?? {};
+  const id = wholeNumber(given.id, 'id');
+  const from = folder(dir, 'the folder of the backups');
+  const to = folder(location, 'the location');
+  await call<undefined>((ticket) => native.restore(ticket, from, id, to));
+}

@@ -1,0 +1,81 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { type BackupInfo, restore, verifyBackups } from '../../index.ts';
+import { reading, writing } from '../database.ts';
+import { CliError } from '../errors.ts';
+import type { Output } from '../output.ts';
+import { wholeNumber } from '../range.ts';
+import { formatTable, formatTabs } from '../table.ts';
+import { formatBytes, formatCount, plural } from '../text.ts';
+
+/** `thermocline backup`, `restore` and `verify` */
+export function addBackup(program: Command, output: Output): void {
+  program
+    .command('backup')
+    .description(
+      'add a backup of a database to a folder of backups; tables that are there already are not copied again',
+    )
+    .argument('<db>', 'folder of the database')
+    .argument('<dir>', 'folder of the backups')
+    .option('--keep <count>', 'delete all but the newest so many', wholeNumber(1, 1_000_000))
+    .action(async (location: string, dir: string, { keep }: { keep?: number }) => {
+      const options = keep === undefined ? {} : { keep };
+      const info = await writing(location, { createIfMissing: false }, (db) => db.backup(dir, options));
+      await output.write(table([info], output.isTerminal));
+    });
+  program
+    .command('restore')
+    .description('make a database of a backup, after every checksum of it was compared')
+    .argument('<dir>', 'folder of the backups')
+    .argument('<db>', 'folder of the new database: missing or empty')
+    .option('--id <number>', 'which backup; otherwise the latest', wholeNumber(1, 2 ** 32 - 1))
+    .action((dir: string, location: string, { id }: { id?: number }) => {
+      return restore(dir, location, id === undefined ? {} : { id });
+    });
+  program
+    .command('verify')
+    .description('read all of a database, or of a folder of backups, and report damage; changes nothing')
+    .argument('<folder>', 'a database or a folder of backups')
+    .action((folder: string) => verify(folder, output));
+}
+
+async function verify(folder: string, output: Output): Promise<void> {
+  let problems: readonly string[];
+  let count: number;
+  if (existsSync(join(folder, 'hot', 'meta'))) {
+    const found = await verifyBackups(folder);
+    await output.write(table(found.backups, output.isTerminal));
+    problems = found.problems;
+    count = problems.length;
+  } else {
+    const report = await reading(folder, (db) => db.verify());
+    const { tables, tableBytes, records } = report;
+    const rows = [
+      ['tables', tables, formatCount],
+      ['table_bytes', tableBytes, formatBytes],
+      ['records', records, formatCount],
+      ['problems', report.problemCount, formatCount],
+    ] as const;
+    const text = output.isTerminal
+      ? formatTable({ rows: rows.map(([name, n, format]) => [name.replace('_', ' '), format(n)]), right: [1] }, true)
+      : formatTabs(rows.map(([name, n]) => [name, String(n)]));
+    await output.write(text);
+    problems = report.problems;
+    count = report.problemCount;
+  }
+  for (const problem of problems) await output.line(`problem: ${problem}`);
+  if (count > 0) throw new CliError(`${folder} is damaged: ${plural(count, 'problem')}`, { code: 'ERR_CORRUPTION' });
+}
+
+function table(backups: readonly BackupInfo[], terminal: boolean): string {
+  if (!terminal) {
+    return formatTabs(
+      backups.map(({ id, created, bytes, files }) => [String(id), created.toISOString(), String(bytes), String(files)]),
+    );
+  }
+  const rows = backups.map(({ id, created, bytes, files }) => {
+    return [String(id), created.toISOString().slice(0, 19).replace('T', ' '), formatBytes(bytes), formatCount(files)];
+  });
+  return formatTable({ head: ['backup', 'created', 'bytes', 'files'], rows, right: [0, 2, 3] }, true);
+}
