@@ -47,7 +47,7 @@ test('kills, reopens, checks every record, and leaves nothing behind', async () 
   assert.ok((told.kills as number) >= 2, `${told.kills} kills`);
   assert.ok((told.whole_checks as number) >= 2);
   assert.ok((told.records_checked as number) > 1000);
-  for (const call of ['put', 'delete', 'batch', 'deleteRange', 'transaction', 'iterator', 'snapshot']) {
+  for (const call of ['put', 'delete', 'batch', 'deleteRange', 'transaction', 'iterator', 'rangeBySlots', 'snapshot']) {
     assert.ok((told[`calls.${call}`] as number) > 0, call);
   }
   assert.ok((told.peak_memory as number) > 10e6 && (told.peak_files as number) > 0);

@@ -95,6 +95,11 @@ async function work({ location, state, options, seed, checkOnly }: Assignment): 
     journal.flush();
     whole = await check();
   }
+  if (whole && checkOnly) {
+    const { problems } = await db.verify();
+    for (const text of problems) report({ kind: 'problem', text });
+    whole = problems.length === 0;
+  }
   await db.close();
   reportCounts();
   if (whole) report({ kind: 'closed' });

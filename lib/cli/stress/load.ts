@@ -1,4 +1,5 @@
 import type { BatchOperation, Database, WriteOptions } from '../../index.ts';
+import { SLOTS } from '../../shards.ts';
 import { accountTotal, transfer } from './accounts.ts';
 import type { Journal } from './journal.ts';
 import { type Bounds, boundsOf, judge, type Model, nextDeletion, nextValue, versionOf } from './model.ts';
@@ -9,6 +10,9 @@ const LONG_LIFE = 30 * 24 * 3600 * 1000;
 
 /** Single writes that a worker does not wait for. */
 const OUTSTANDING = 32;
+
+/** Keys of a worker above which finding those of some slots takes too long. */
+const MOST_SLOTTED = 50_000;
 
 /** What a worker works with. */
 export interface LoadContext {
@@ -57,6 +61,7 @@ export class LoadWorker {
       [24, () => this.#readMany()],
       [8, () => this.#readOne()],
       [6, () => this.#scan()],
+      [1, () => this.#slots()],
       [3, () => this.#snapshot()],
       [5, () => this.#transfer()],
     ];
@@ -277,6 +282,32 @@ export class LoadWorker {
       this.#judge(key, values.get(key), bounds[key - first] as Bounds, 'iterator');
     }
     this.#context.count('iterator', 0, end - first);
+  }
+
+  /** Walks some slots of a worker's keys: those keys alone must come, and all of them. */
+  async #slots(): Promise<void> {
+    const { db, keys, model } = this.#context;
+    if (keys.perWorker > MOST_SLOTTED) return;
+    const first = this.#random.below(keys.workers) * keys.perWorker;
+    const from = this.#random.below(SLOTS);
+    const to = Math.min(SLOTS - 1, from + this.#random.below(2000));
+    const bounds = new Map<number, Bounds>();
+    for (let key = first; key < first + keys.perWorker; key++) {
+      const slot = db.shards.slotOf(this.#name(key));
+      if (from <= slot && slot <= to) bounds.set(key, boundsOf(model, key));
+    }
+    const walk = db.shards.rangeBySlots(from, to, { prefix: this.#name(first).slice(0, 5) });
+    const values = new Map<number, Buffer>();
+    for (let page = await walk.nextMany(500); page.length > 0; page = await walk.nextMany(500)) {
+      for (const [name, value] of page) {
+        const key = keys.number(name);
+        if (key === undefined || !bounds.has(key)) this.#context.problem(`slots ${from} to ${to} gave ${name}`);
+        else values.set(key, value);
+      }
+    }
+    await walk.close();
+    for (const [key, bound] of bounds) this.#judge(key, values.get(key), bound, 'rangeBySlots');
+    this.#context.count('rangeBySlots', 0, bounds.size);
   }
 
   /** Reads the same keys of a snapshot before and after others have written. */
