@@ -145,10 +145,28 @@ Status CheckTarget(const std::string& location) {
   return {};
 }
 
+// Records of tiers that a backup does not copy: half of a database is none.
+Status CheckTiers(const HotStore& store) {
+  for (const std::string_view tier : {"tier/warm", "tier/cold"}) {
+    std::string payload;
+    bool found = false;
+    Status status = store.GetMeta(tier, &payload, &found);
+    if (!status.ok()) return status;
+    if (found) {
+      return {Code::kInvalidArgument,
+              "the database has a " + std::string(tier.substr(5)) +
+                  " tier, and backups hold the hot tier alone: copy the folders of the closed "
+                  "database instead"};
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Status CreateBackup(HotStore* store, const std::string& dir, uint32_t keep, Backup* out) {
-  Status status = CheckFolder(dir);
+  Status status = CheckTiers(*store);
+  if (status.ok()) status = CheckFolder(dir);
   if (!status.ok()) return status;
   std::error_code error;
   fs::create_directories(dir, error);

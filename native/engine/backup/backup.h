@@ -32,7 +32,8 @@ struct Backup {
 
 // Adds a backup to `dir`, which is created if it is missing, then deletes the oldest ones beyond
 // `keep` (0: keeps all). ERR_INVALID_ARGUMENT if the folder holds something else or backups of
-// another database, ERR_LOCKED if somebody writes to it.
+// another database, or if the database has colder tiers, which a backup would leave out; ERR_LOCKED
+// if somebody writes to it.
 Status CreateBackup(HotStore* store, const std::string& dir, uint32_t keep, Backup* out);
 
 // The backups of a folder, oldest first. ERR_NOT_FOUND if there are none.
