@@ -201,7 +201,10 @@ Status CreateBackup(HotStore* store, const std::string& dir, uint32_t keep, Back
   // From the disk again: a backup that nobody can read is found now and not on the day it is
   // needed.
   s = engine->VerifyBackup(id, /*verify_with_checksum=*/true);
-  if (!s.ok()) return Status::From(s, "reading the new backup");
+  if (!s.ok()) {
+    engine->DeleteBackup(id).PermitUncheckedError();
+    return Status::From(s, "reading the new backup");
+  }
   if (keep > 0) s = engine->PurgeOldBackups(keep);
   if (!s.ok()) return Status::From(s, "deleting old backups");
   rocksdb::BackupInfo info;
