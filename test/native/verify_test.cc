@@ -24,7 +24,9 @@ class VerifyTest : public test::EngineTest {
     options.read_only = true;
     std::shared_ptr<Engine> engine;
     EXPECT_THAT(Engine::Open(location_, options, &engine), IsOk());
-    if (engine) EXPECT_THAT(engine->Verify(&report), IsOk());
+    if (engine) {
+      EXPECT_THAT(engine->Verify(&report), IsOk());
+    }
     return report;
   }
   void Fill(int shards, int records) {
