@@ -31,6 +31,7 @@ interface Flags extends SourceFlags {
   seconds: number;
   rounds: number;
   leastGain: number;
+  leastRate: number;
   out: string;
   json?: boolean;
 }
@@ -58,6 +59,7 @@ export function addTune(program: Command, output: Output): void {
     .option('--seconds <count>', 'for each kind of read of a trial', secondsOf, 1)
     .option('--rounds <count>', 'of the last comparison with the defaults', wholeNumber(1, 50), 5)
     .option('--least-gain <percent>', 'what a recommendation must gain', wholeNumber(0, 1000), 15)
+    .option('--least-rate <percent>', 'what must remain of every rate with goal size', wholeNumber(0, 100), 25)
     .option('--out <file>', 'the options file to write', 'thermocline.json')
     .option('--json', 'everything measured, as one JSON object');
   addSourceOptions(command)
@@ -159,6 +161,7 @@ async function measure(files: string[], flags: Flags, folder: string, signal: Ab
       seconds: flags.seconds,
       rounds: flags.rounds,
       leastGain: flags.leastGain / 100,
+      leastShare: flags.leastRate / 100,
       signal,
       onTrial(done, all, name) {
         const took = (performance.now() - began) / 1000;

@@ -5,7 +5,7 @@ export type Goal = 'speed' | 'size' | 'balance';
 
 export const goals: readonly Goal[] = ['speed', 'size', 'balance'];
 
-/** A goal of size may cost so much of any rate: below this share of the reference nothing is recommended. */
+/** Unless told otherwise, a goal of size may slow any rate down to this share of the reference, and no further. */
 export const LEAST_SHARE = 0.25;
 
 /** How much speed counts where size is asked for: 10% slower is as bad as half a percent larger. */
@@ -24,17 +24,17 @@ function speed(figures: Figures, reference: Figures): number {
  * How much better than the reference figures are, in a goal; 1 for the reference itself.
  *
  * - speed: the geometric mean of the four rates' ratios
- * - size: how many times smaller the tables are, and between nearly equal ones the faster; 0 if a rate falls below a
- *   quarter of the reference's
+ * - size: how many times smaller the tables are, and between nearly equal ones the faster; 0 if a rate falls below
+ *   `leastShare` of the reference's
  * - balance: the geometric mean of these two ratios
  */
-export function score(figures: Figures, reference: Figures, goal: Goal): number {
+export function score(figures: Figures, reference: Figures, goal: Goal, leastShare = LEAST_SHARE): number {
   const smaller = reference.diskBytes / figures.diskBytes;
   const faster = speed(figures, reference);
   if (goal === 'speed') return faster;
   if (goal === 'balance') return Math.sqrt(faster * smaller);
   const slow = (['write', 'get', 'getMany', 'scan'] as const).some((name) => {
-    return reference[name] > 0 && figures[name] > 0 && figures[name] < LEAST_SHARE * reference[name];
+    return reference[name] > 0 && figures[name] > 0 && figures[name] < leastShare * reference[name];
   });
   return slow ? 0 : smaller * faster ** TIE_BREAK;
 }

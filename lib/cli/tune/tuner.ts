@@ -39,6 +39,8 @@ export interface TunePlan {
   rounds: number;
   /** What the recommendation must be better by; less, and the defaults are recommended. */
   leastGain: number;
+  /** Share of each rate that must remain where the goal is size. */
+  leastShare: number;
   signal: AbortSignal;
   onTrial(done: number, total: number, name: string): void;
 }
@@ -106,7 +108,7 @@ export async function tune(plan: TunePlan): Promise<TuneResult> {
     const answers: Answer[] = [];
     for (const candidate of stage.candidates) {
       const figures = await measure(candidate, stage.writesOnly, `${stage.what}: ${candidate.name}`);
-      answers.push({ candidate, figures, score: score(figures, reference, plan.goal) });
+      answers.push({ candidate, figures, score: score(figures, reference, plan.goal, plan.leastShare) });
     }
     const before = { candidate: chosen, figures: reference, score: 1 };
     const ends = done + 2 * (TRIES - 1) * CONFIRMATIONS;
@@ -118,7 +120,7 @@ export async function tune(plan: TunePlan): Promise<TuneResult> {
       while (again.length < TRIES) {
         const old = await measure(chosen, stage.writesOnly, `${stage.what}: as before, again`);
         const fresh = await measure(best.candidate, stage.writesOnly, `${stage.what}: ${best.candidate.name}, again`);
-        again.push(score(fresh, old, plan.goal));
+        again.push(score(fresh, old, plan.goal, plan.leastShare));
       }
       best.score = again.sort((x, y) => x - y)[again.length >> 1] as number;
       if (best.score > MARGIN) winner = best;
@@ -136,8 +138,8 @@ export async function tune(plan: TunePlan): Promise<TuneResult> {
   }
   const base = medianOf(pairs.map((pair) => pair.defaults));
   const best = medianOf(pairs.map((pair) => pair.candidate));
-  const gain = score(best, base, plan.goal);
-  const noise = spread(pairs.map((pair) => score(pair.candidate, pair.defaults, plan.goal)));
+  const gain = score(best, base, plan.goal, plan.leastShare);
+  const noise = spread(pairs.map((pair) => score(pair.candidate, pair.defaults, plan.goal, plan.leastShare)));
   const recommended = chosen !== defaults && gain >= 1 + plan.leastGain;
   return { stages, candidate: chosen, defaults: base, candidateFigures: best, gain, noise, recommended };
 }
