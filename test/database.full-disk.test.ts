@@ -15,7 +15,8 @@ const probe = SmallDisk.mount(space.folder('probe'), 1);
 probe?.unmount();
 /** Skipped by name where no file system can be mounted. */
 const mounting = probe === undefined ? test.skip : test;
-const SMALL = { shards: 2, memory: { writeBuffer: '1MB', hotCache: 0 } };
+// Not compressed, or the disk would never be full of these values.
+const SMALL = { shards: 2, memory: { writeBuffer: '1MB', hotCache: 0 }, compression: 'none' } as const;
 const keyOf = (i: number) => `key${String(i).padStart(5, '0')}`;
 const textOf = (i: number) => `${i}:`.padEnd(10_000, '0123456789abcdef');
 
