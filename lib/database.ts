@@ -36,7 +36,6 @@ import { Snapshot } from './snapshot.ts';
 import type { Stats } from './stats.ts';
 import { readStream, writeStream } from './streams.ts';
 import { Topics } from './topics/topics.ts';
-import { retrying, type Transaction, type TransactionSource } from './transaction.ts';
 import { DEFAULT_RETRIES, retrying, type Transaction, type TransactionSource } from './transaction.ts';
 import { Writes } from './writes.ts';
 

@@ -188,6 +188,15 @@ Status Engine::OpenActivity() {
 
 Status Engine::CreateBackup(const std::string& dir, uint32_t keep, Backup* out) {
   if (options_.read_only) return {Code::kReadOnly, "the database is open read-only"};
+  std::error_code error;
+  fs::directory_iterator topics(fs::path(location_) / kTopicsDirectory, error);
+  if (!error && topics != fs::directory_iterator()) {
+    // Half of a database is none.
+    return {
+        Code::kInvalidArgument,
+        "the database has topics, and backups hold records alone: copy the folder of the closed "
+        "database instead"};
+  }
   return thermocline::CreateBackup(&store_, dir, keep, out);
 }
 

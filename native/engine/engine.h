@@ -126,7 +126,8 @@ class Engine {
   ThreadPool& background_pool() { return *background_pool_; }
   EngineGauges Gauges();
   std::vector<ShardReport> ShardReports();
-  // See backup/backup.h. ERR_READ_ONLY for a database that is open read-only.
+  // See backup/backup.h. ERR_READ_ONLY for a database that is open read-only, ERR_INVALID_ARGUMENT
+  // for one with topics, which a backup would leave out.
   Status CreateBackup(const std::string& dir, uint32_t keep, Backup* out);
   // Reads everything and changes nothing (backup/verify.h).
   Status Verify(VerifyReport* report) { return VerifyStore(&store_, report); }

@@ -30,5 +30,14 @@ TEST_F(BackupTest, HalfOfATieredDatabaseIsNoBackup) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "half"));
 }
 
+TEST_F(BackupTest, SoIsADatabaseWithoutItsTopics) {
+  Open();
+  std::filesystem::create_directories(location_ + "/topics/orders");
+  Backup backup;
+  EXPECT_THAT(engine()->CreateBackup(folder_ / "half", 0, &backup),
+              HasCode(Code::kInvalidArgument));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "half"));
+}
+
 }  // namespace
 }  // namespace thermocline
