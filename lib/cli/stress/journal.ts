@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { codeOf } from '../errors.ts';
 import type { Group, Model } from './model.ts';
 
 /**
@@ -9,6 +10,8 @@ const ANNOUNCE = 1; // id, ordered, length, entries...
 const ACKNOWLEDGE = 2; // id
 const WITHDRAW = 3; // id
 const SETTLE = 4; // length, version of every key...
+
+const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 
 /** The writing end. */
 export class Journal {
@@ -41,8 +44,19 @@ export class Journal {
 
   flush(): void {
     const bytes = new Uint8Array(this.#buffer.buffer, 0, this.#used * 4);
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+    for (let at = 0; at < bytes.length; ) at += this.#write(bytes, at);
     this.#used = 0;
+  }
+
+  /** Waits while the pipe is full, whether or not the system does that by itself. */
+  #write(bytes: Uint8Array, at: number): number {
+    try {
+      return writeSync(this.#fd, bytes, at);
+    } catch (error) {
+      if (codeOf(error) !== 'EAGAIN') throw error;
+      Atomics.wait(PAUSE, 0, 0, 1);
+      return 0;
+    }
   }
 
   #add(head: readonly number[], tail: ArrayLike<number> = []): void {
