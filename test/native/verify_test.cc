@@ -38,7 +38,6 @@ class VerifyTest : public test::EngineTest {
     ASSERT_THAT(engine->Flush(), IsOk());
     engine->Close();
   }
-  
 };
 
 TEST_F(VerifyTest, ASoundDatabaseHasNoProblems) {
