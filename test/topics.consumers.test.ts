@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { suite } from 'uvu';
 import { assign, type Consumer, type Topic } from '../lib/index.ts';
 import { rejects } from './helpers/expect.ts';
@@ -213,6 +215,26 @@ test('consumers of a group share the partitions, and each message is read by one
     seen.map(Number).sort((a, b) => a - b),
     Array.from({ length: sent }, (_, i) => i),
   );
+});
+
+test('damage where a log ends is told to a consumer, which would wait there for ever', async () => {
+  const location = space.folder();
+  const db = await space.open({}, location);
+  await (await db.topics.create('t')).append({ value: 'whole' });
+  await db.close();
+  const file = path.join(location, 'topics/t/0/00000000000000000000.log');
+  writeFileSync(file, Buffer.concat([readFileSync(file), Buffer.alloc(100, 1)]));
+  const damaged = await space.open({}, location);
+  const topic = await damaged.topics.open('t');
+  await rejects(topic.append({ value: 'more' }), 'ERR_CORRUPTION', /takes|damaged at byte/);
+  const consumer = topic.consumer();
+  assert.deepEqual(await values(consumer, 1), ['whole']);
+  await rejects(consumer.next(), 'ERR_CORRUPTION', /where offset 1 should begin/);
+  await consumer.close();
+  await damaged.close();
+  const repairing = await space.open({}, location);
+  assert.equal((await repairing.topics.repair('t')).cutBytes, 100);
+  assert.equal((await (await repairing.topics.open('t')).append({ value: 'more' })).offset, 1);
 });
 
 test('assign is balanced and moves as few partitions as possible', () => {

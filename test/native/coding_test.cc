@@ -124,5 +124,18 @@ TEST(Crc32cTest, InstructionAndTablesAgreeWhereverTheDataIsCut) {
   }
 }
 
+TEST(Crc32cTest, InstructionAndTablesAgreeAtEveryLength) {
+  std::string data(20'000, '\0');
+  uint32_t seed = 1;
+  for (char& c : data) {
+    seed = seed * 1664525 + 1013904223;
+    c = static_cast<char>(seed >> 24);
+  }
+  for (size_t size = 0; size <= data.size(); size += size % 97 + 1) {
+    const auto part = std::string_view(data).substr(data.size() - size);
+    ASSERT_EQ(Crc32cExtend(seed, part), Crc32cExtendPortable(seed, part)) << size;
+  }
+}
+
 }  // namespace
 }  // namespace thermocline

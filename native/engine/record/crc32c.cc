@@ -40,6 +40,50 @@ constexpr std::array<Table, 8> MakeTables() {
 
 constexpr std::array<Table, 8> kTables = MakeTables();
 
+#if defined(__SSE4_2__) && defined(__x86_64__)
+
+// The instruction takes three cycles and can start every cycle, so three lanes are computed at once
+// and then put one behind the other: the checksum's state is linear, and what lies behind it acts
+// on it as that many zero bytes.
+constexpr size_t kLaneBytes = 1024;
+
+// A linear map of 32-bit states: what each bit becomes.
+using Matrix = std::array<uint32_t, 32>;
+
+constexpr uint32_t Apply(const Matrix& matrix, uint32_t state) {
+  uint32_t sum = 0;
+  for (size_t i = 0; state != 0; state >>= 1, ++i) {
+    if ((state & 1) != 0) sum ^= matrix[i];
+  }
+  return sum;
+}
+
+// The map of kLaneBytes zero bytes, as a table for each byte of the state.
+constexpr std::array<Table, 4> MakeLaneShift() {
+  Matrix matrix{};  // of one zero bit
+  matrix[0] = kReversedPolynomial;
+  for (size_t i = 1; i < 32; ++i) matrix[i] = 1u << (i - 1);
+  for (size_t bits = 1; bits < 8 * kLaneBytes; bits *= 2) {
+    Matrix twice{};
+    for (size_t i = 0; i < 32; ++i) twice[i] = Apply(matrix, matrix[i]);
+    matrix = twice;
+  }
+  std::array<Table, 4> tables{};
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    for (size_t n = 0; n < 4; ++n) tables[n][byte] = Apply(matrix, byte << (8 * n));
+  }
+  return tables;
+}
+
+constexpr std::array<Table, 4> kLaneShift = MakeLaneShift();
+
+uint64_t ShiftByLane(uint64_t state) {
+  return kLaneShift[0][state & 0xff] ^ kLaneShift[1][(state >> 8) & 0xff] ^
+         kLaneShift[2][(state >> 16) & 0xff] ^ kLaneShift[3][(state >> 24) & 0xff];
+}
+
+#endif
+
 }  // namespace
 
 uint32_t Crc32cExtendPortable(uint32_t crc, std::string_view data) {
@@ -62,6 +106,16 @@ uint32_t Crc32cExtend(uint32_t crc, std::string_view data) {
   const char* p = data.data();
   size_t n = data.size();
   uint64_t state = ~crc;
+  for (; n >= 3 * kLaneBytes; n -= 3 * kLaneBytes, p += 3 * kLaneBytes) {
+    uint64_t second = 0;
+    uint64_t third = 0;
+    for (size_t i = 0; i < kLaneBytes; i += 8) {
+      state = _mm_crc32_u64(state, DecodeFixed64(p + i));
+      second = _mm_crc32_u64(second, DecodeFixed64(p + kLaneBytes + i));
+      third = _mm_crc32_u64(third, DecodeFixed64(p + 2 * kLaneBytes + i));
+    }
+    state = ShiftByLane(ShiftByLane(state) ^ second) ^ third;
+  }
   for (; n >= 8; n -= 8, p += 8) state = _mm_crc32_u64(state, DecodeFixed64(p));
   auto tail = static_cast<uint32_t>(state);
   for (; n > 0; --n, ++p) tail = _mm_crc32_u8(tail, static_cast<uint8_t>(*p));
