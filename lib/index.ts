@@ -34,7 +34,7 @@ export { assign } from './topics/assign.ts';
 export { type ConsumeFrom, Consumer, type ConsumerOptions } from './topics/consumer.ts';
 export { type LostMessages, Message, MessageBatch, type MessageInput } from './topics/message.ts';
 export type { TopicCompression, TopicEncodings, TopicSettings } from './topics/options.ts';
-export type { TopicProblem, TopicRepair, TopicReport } from './topics/report.ts';
+export type { TopicCounters, TopicProblem, TopicRepair, TopicReport } from './topics/report.ts';
 export { type PartitionStats, Topic, type TopicReadOptions, type TopicStats } from './topics/topic.ts';
 export { Topics } from './topics/topics.ts';
 export { Transaction } from './transaction.ts';

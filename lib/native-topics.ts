@@ -84,6 +84,7 @@ interface NativeTopicsAddon {
   listTopics(database: NativeDatabase, ticket: number): void;
   deleteTopic(database: NativeDatabase, ticket: number, name: string): void;
   keepTopics(database: NativeDatabase, ticket: number): void;
+  topicMetrics(database: NativeDatabase): unknown;
   checkTopic(database: NativeDatabase, ticket: number, name: string): void;
   repairTopic(
     database: NativeDatabase,

@@ -297,6 +297,32 @@ test('damage is named, can be passed, found by a check and put right by a repair
   );
 });
 
+test('what the topics do is counted', async () => {
+  const db = await space.open();
+  const topic = await db.topics.create('t', { segment: { messages: 10 } });
+  for (let i = 0; i < 25; i++) await topic.append({ value: 'x' }, { partition: 0, producer: { id: 1, sequence: i } });
+  await topic.append({ value: 'x' }, { partition: 0, producer: { id: 1, sequence: 24 } });
+  await topic.append({ value: 'x' }, { durability: 'fsync' });
+  await topic.read({ offset: 20 });
+  const { storedBytes, groupWrites, indexProbes, walkedBytes, fsyncs, ...rest } = db.topics.stats();
+  assert.equal(storedBytes, topic.stats().bytes);
+  assert.equal(groupWrites, 26);
+  assert.ok(fsyncs >= 3, 'two full segments and the one that is written');
+  assert.ok(indexProbes <= 2 && walkedBytes === 0, 'the first batch of a segment has an entry');
+  assert.deepEqual(rest, {
+    appendedMessages: 26,
+    appendedBatches: 26,
+    appendedBytes: 26 * 3,
+    repeatedBatches: 1,
+    readMessages: 6,
+    readBytes: 18,
+    rolledSegments: 2,
+    deletedSegments: 0,
+    lookups: 1,
+    rebuiltIndexes: 0,
+  });
+});
+
 test('batches go to a socket as they are stored', async () => {
   const topic = await topicOf();
   for (let i = 0; i < 20; i++) await topic.append({ value: 'z'.repeat(10_000) });

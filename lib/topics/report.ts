@@ -9,6 +9,33 @@ export interface TopicProblem {
   what: string;
 }
 
+/** What the topics of a database have done since it was opened, by all who share it. */
+export interface TopicCounters {
+  appendedMessages: number;
+  appendedBatches: number;
+  /** Before compression. */
+  appendedBytes: number;
+  /** As written, headers included. */
+  storedBytes: number;
+  /** Of idempotent producers, recognised and not written again. */
+  repeatedBatches: number;
+  /** System calls that wrote batches. */
+  groupWrites: number;
+  fsyncs: number;
+  readMessages: number;
+  readBytes: number;
+  rolledSegments: number;
+  deletedSegments: number;
+  /** Of an offset or a time. */
+  lookups: number;
+  /** Index entries that lookups compared. */
+  indexProbes: number;
+  /** Bytes of log that lookups walked over. */
+  walkedBytes: number;
+  /** Missing or damaged, made again from the log. */
+  rebuiltIndexes: number;
+}
+
 /** What `check` found. */
 export interface TopicReport {
   partitions: number;

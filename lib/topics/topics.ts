@@ -1,4 +1,4 @@
-import { call } from '../dispatcher.ts';
+import { call, takeError } from '../dispatcher.ts';
 import type { WriteSettings } from '../durability.ts';
 import {
   type Codec,
@@ -14,7 +14,7 @@ import type { NativeDatabase } from '../native.ts';
 import { type NativeTopic, nativeTopics } from '../native-topics.ts';
 import { checkNames } from '../options.ts';
 import { CREATE_NAMES, nativeTopicOptions, OPEN_NAMES, type TopicEncodings, type TopicSettings } from './options.ts';
-import type { TopicRepair, TopicReport } from './report.ts';
+import type { TopicCounters, TopicRepair, TopicReport } from './report.ts';
 import { Topic } from './topic.ts';
 
 type Inherit = 'inherit';
@@ -112,6 +112,14 @@ export class Topics<K = string, V = Buffer> {
   async tidy(): Promise<void> {
     this.#checkOpen();
     await call<undefined>((ticket) => nativeTopics.keepTopics(this.#source.native, ticket));
+  }
+
+  /** @throws ERR_CLOSED */
+  stats(): TopicCounters {
+    this.#checkOpen();
+    const counters = nativeTopics.topicMetrics(this.#source.native);
+    if (counters === undefined) throw takeError();
+    return counters as TopicCounters;
   }
 
   /**

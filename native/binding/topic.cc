@@ -110,6 +110,40 @@ Napi::Value KeepTopics(const Napi::CallbackInfo& info) {
   return StartTask(info, session, std::move(op));
 }
 
+// topicMetrics(database) -> what was counted since the database was opened, or undefined
+// (takeError)
+Napi::Value TopicMetricsOf(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<Session> session = SessionOf(info);
+  Status status = session->Begin();
+  if (!status.ok()) {
+    Environment::Of(env)->SetError(std::move(status));
+    return env.Undefined();
+  }
+  const topic::TopicMetrics& metrics = session->engine().topics().metrics();
+  Napi::Object object = Napi::Object::New(env);
+  const auto set = [&](const char* name, const Counter& counter) {
+    object.Set(name, Napi::Number::New(env, static_cast<double>(counter.Total())));
+  };
+  set("appendedMessages", metrics.appended_records);
+  set("appendedBatches", metrics.appended_batches);
+  set("appendedBytes", metrics.appended_bytes);
+  set("storedBytes", metrics.stored_bytes);
+  set("repeatedBatches", metrics.repeated_batches);
+  set("groupWrites", metrics.group_writes);
+  set("fsyncs", metrics.syncs);
+  set("readMessages", metrics.read_records);
+  set("readBytes", metrics.read_bytes);
+  set("rolledSegments", metrics.rolled_segments);
+  set("deletedSegments", metrics.deleted_segments);
+  set("lookups", metrics.lookups);
+  set("indexProbes", metrics.index_probes);
+  set("walkedBytes", metrics.walked_bytes);
+  set("rebuiltIndexes", metrics.rebuilt_indexes);
+  session->End();
+  return object;
+}
+
 // checkTopic(database, ticket, name) -> figures and problems
 Napi::Value CheckOneTopic(const Napi::CallbackInfo& info) {
   const std::shared_ptr<Session> session = SessionOf(info);
@@ -180,6 +214,7 @@ void TopicWrap::Export(Napi::Env env, Napi::Object exports) {
   exports.Set("listTopics", Napi::Function::New<ListTopics>(env, "listTopics"));
   exports.Set("deleteTopic", Napi::Function::New<DeleteTopic>(env, "deleteTopic"));
   exports.Set("keepTopics", Napi::Function::New<KeepTopics>(env, "keepTopics"));
+  exports.Set("topicMetrics", Napi::Function::New<TopicMetricsOf>(env, "topicMetrics"));
   exports.Set("checkTopic", Napi::Function::New<CheckOneTopic>(env, "checkTopic"));
   exports.Set("repairTopic", Napi::Function::New<RepairOneTopic>(env, "repairTopic"));
   exports.Set("assign", Napi::Function::New<AssignPartitions>(env, "assign"));

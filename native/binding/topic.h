@@ -15,8 +15,8 @@ namespace thermocline {
 class TopicWrap : public Napi::ObjectWrap<TopicWrap> {
  public:
   static Napi::Function Define(Napi::Env env);
-  // Adds createTopic, openTopic, listTopics, deleteTopic, keepTopics, checkTopic, repairTopic,
-  // assign.
+  // Adds createTopic, openTopic, listTopics, deleteTopic, keepTopics, topicMetrics, checkTopic,
+  // repairTopic and assign.
   static void Export(Napi::Env env, Napi::Object exports);
   static napi_value New(napi_env env, std::shared_ptr<Session> session,
                         std::shared_ptr<topic::Topic> topic);
