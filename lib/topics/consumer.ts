@@ -34,6 +34,8 @@ export interface ConsumerSource<V, K> {
   readonly keys: KeyCodec<K>;
   readonly values: ValueCodec<V>;
   isOpen(): boolean;
+  /** Of all partitions of the topic. */
+  endOffsets(): number[];
   closed(consumer: Consumer<V, K>): void;
 }
 
@@ -182,13 +184,14 @@ export class Consumer<V = Buffer, K = string> implements AsyncIterable<MessageBa
     this.#source.native.wake();
   }
 
-  /** @returns how many messages of the assigned partitions have not been read yet. Partitions not yet read: see `next`. */
+  /** @returns how many messages of the assigned partitions have not been read yet; 0 before the first `next`. */
   lag(): number {
-    const ends = this.#source.native.sync();
+    // Not by sync(), which would say that the batch in hand is done.
+    const ends = this.#source.endOffsets();
     let lag = 0;
-    for (let i = 0; i < ends.length; i += 2) {
-      const position = this.#positions.get(ends[i] as number);
-      if (position !== undefined) lag += Math.max(0, (ends[i + 1] as number) - position);
+    for (const partition of this.#assigned) {
+      const position = this.#positions.get(partition);
+      if (position !== undefined) lag += Math.max(0, (ends[partition] as number) - position);
     }
     return lag;
   }

@@ -161,7 +161,8 @@ export class Topic<V = Buffer, K = string> {
     const { keys, values } = this.#source;
     const isOpen = () => this.#source.isOpen();
     const closed = (consumer: Consumer<V, K>) => this.#consumers.delete(consumer);
-    const consumer = new Consumer({ native, keys, values, isOpen, closed }, options);
+    const endOffsets = () => this.#native.info().figures.map(({ endOffset }) => endOffset);
+    const consumer = new Consumer({ native, keys, values, isOpen, endOffsets, closed }, options);
     this.#consumers.add(consumer);
     return consumer;
   }
