@@ -16,6 +16,19 @@ const db = await open(location, { valueEncoding: 'utf8' });
 const topic = await db.topics.open('t');
 const partitions = topic.partitions;
 
+/** The reader may be slow; a line fits into a pipe whole or not at all. */
+async function report(line: string): Promise<void> {
+  for (;;) {
+    try {
+      writeSync(1, `${line}\n`);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+}
+
 const padding = () => 'x'.repeat(random.below(random.below(20) === 0 ? 20_000 : 200));
 
 let next = Number(first);
@@ -24,7 +37,7 @@ async function plain(): Promise<void> {
     const n = next++;
     const durability = random.below(10) === 0 ? 'fsync' : 'wal';
     const { partition, offset } = await topic.append({ value: `plain ${n} ${padding()}` }, { durability });
-    writeSync(1, `a ${partition} ${offset} ${n}\n`);
+    await report(`a ${partition} ${offset} ${n}`);
   }
 }
 
@@ -41,11 +54,11 @@ async function produce(partition: number): Promise<void> {
       const again = await topic.append(messages, options);
       if (again[0]?.offset !== positions[0]?.offset) throw new Error(`batch ${n} was appended twice`);
     }
-    writeSync(1, `p ${partition} ${n}\n`);
+    await report(`p ${partition} ${n}`);
   }
 }
 
-writeSync(1, 'ready\n');
+await report('ready');
 const tidy = async () => {
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, 10 + random.below(100)));
