@@ -29,6 +29,7 @@
 
 #include "engine/platform/time.h"
 #include "engine/topic/partition_reader.h"
+#include "engine/topic/record_format.h"
 #include "engine/topic/topic_store.h"
 
 namespace thermocline::bench {
