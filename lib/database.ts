@@ -35,6 +35,7 @@ import { Shards } from './shards.ts';
 import { Snapshot } from './snapshot.ts';
 import type { Stats } from './stats.ts';
 import { readStream, writeStream } from './streams.ts';
+import { Tiers } from './tiers.ts';
 import { Topics } from './topics/topics.ts';
 import { DEFAULT_RETRIES, retrying, type Transaction, type TransactionSource } from './transaction.ts';
 import { Writes } from './writes.ts';
@@ -58,6 +59,8 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   readonly location: string;
   /** What the database is divided into: figures of each part, and walks by slot. */
   readonly shards: Shards<K, V>;
+  /** The hot, warm and cold stores. */
+  readonly tiers: Tiers<K, V>;
   readonly #native: NativeDatabase;
   readonly #keys: KeyCodec<K>;
   readonly #values: ValueCodec<V>;
@@ -87,6 +90,14 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     this.#native = native;
     this.#keys = keys;
     this.#values = values;
+    this.tiers = new Tiers({
+      native,
+      keys,
+      values,
+      isOpen: () => this.#status === 'open',
+      flush: () => this.#writes.flush(),
+      progress: (migration) => this.emit('migration', migration),
+    });
     this.#reads = new Reads(native, keys, values);
     this.#bytes = new Reads(native, bufferKeys, bufferValues);
     this.shards = new Shards<K, V>({

@@ -24,6 +24,7 @@ export interface NativeOptions {
   hotAgeMs?: number;
   warmAgeMs?: number;
   coldAgeMs?: number;
+  tiers?: Record<string, object | null>;
 }
 
 /** Index of uint32 pairs (arena << 16 | offset, length), then the arenas. A length of 2^32 - 1 means absent. */
@@ -94,6 +95,39 @@ export interface NativeShard {
   temperature: number;
 }
 
+/** What the engine says of one tier. */
+export interface NativeTierFigures {
+  tier: 'hot' | 'warm' | 'cold';
+  path: string;
+  fileBytes: number;
+  memoryBytes: number;
+  records: number;
+  rawBytes: number;
+  dataBytes: number;
+  writtenBytes: number;
+  capacityBytes: number;
+  found: number;
+  movedInRecords: number;
+  movedInBytes: number;
+  movedOutRecords: number;
+  movedOutBytes: number;
+  costPerTB: number;
+}
+
+/** All answer through the dispatcher. */
+export interface NativeTiers {
+  step(ticket: number, from: number, to: number, shard: number, start: Uint8Array, keys: Uint8Array | undefined): void;
+  page(ticket: number, tier: number, shard: number, start: Uint8Array): void;
+  report(ticket: number): {
+    tiers: NativeTierFigures[];
+    fromMemory: number;
+    absent: number;
+    promoted: number;
+    trouble: string;
+    shards: number;
+  };
+}
+
 export interface NativeDatabase {
   /** False: created with durability 'none'. */
   readonly hasLog: boolean;
@@ -146,6 +180,7 @@ export interface NativeDatabase {
   compact(ticket: number, start: Uint8Array | undefined, end: Uint8Array | undefined): void;
   approximateSize(ticket: number, start: Uint8Array | undefined, end: Uint8Array | undefined): void;
   stats(): unknown;
+  tiers(): NativeTiers | undefined;
   close(ticket: number): void;
 }
 

@@ -4,6 +4,7 @@ import type { KeyEncoding, ValueEncoding } from './encoding.ts';
 import { invalid } from './error.ts';
 import type { NativeOptions } from './native.ts';
 import { parseSize, type Size } from './size.ts';
+import { checkTiers, type TiersOptions } from './tier-options.ts';
 
 /** Named starting points; single options override them. */
 export type Preset = 'balanced' | 'production' | 'bulk-load' | 'low-memory';
@@ -84,6 +85,8 @@ export interface OpenOptions {
    */
   config?: string;
   memory?: MemoryOptions;
+  /** Warm and cold stores below the hot one. Default: those that the database has; a new one has none. */
+  tiers?: TiersOptions;
   threads?: ThreadOptions;
   temperature?: TemperatureOptions;
   /** Default `'utf8'`. */
@@ -104,6 +107,7 @@ const NAMES = new Set([
   'compression',
   'config',
   'memory',
+  'tiers',
   'threads',
   'temperature',
   'keyEncoding',
@@ -191,6 +195,7 @@ export function nativeOptions(options: unknown): NativeOptions {
     hotAgeMs: integer(temperature.hot, 'temperature.hot', 0, Number.MAX_SAFE_INTEGER),
     warmAgeMs: integer(temperature.warm, 'temperature.warm', 0, Number.MAX_SAFE_INTEGER),
     coldAgeMs: integer(temperature.cold, 'temperature.cold', 0, Number.MAX_SAFE_INTEGER),
+    tiers: checkTiers(given.tiers),
     withoutLog: given.durability === undefined ? undefined : checkDurability(given.durability) === 'none',
   };
   return checked as NativeOptions;

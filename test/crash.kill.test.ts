@@ -32,10 +32,12 @@ class Survivor {
   /** Operations of each writer that are there. */
   readonly counts: number[];
   readonly states: Map<string, string>[];
+  readonly tiered: boolean;
   counter = 0;
 
-  constructor(seed: number, writers: number) {
+  constructor(seed: number, writers: number, tiered: boolean) {
     this.seed = seed;
+    this.tiered = tiered;
     this.counts = Array.from({ length: writers }, () => 0);
     this.states = Array.from({ length: writers }, () => new Map());
   }
@@ -104,6 +106,7 @@ async function crash(survivor: Survivor, random: Random): Promise<Round> {
     starts: [...survivor.counts],
     callers: 1 + random.below(MOST_CALLERS),
     window: random.below(5) === 0 ? 1 : 0,
+    tiered: survivor.tiered,
   };
   const child = startProgram('crash-writer.ts', args);
   // Mostly once it writes; now and then while it still opens, which includes recovering from the crash before.
@@ -132,7 +135,7 @@ test(`${ROUNDS} times killed, nothing acknowledged is lost and nothing is there 
     for (let round = 0; round < ROUNDS; round++) {
       if (survivor === undefined || round % LIVES === 0) {
         if (survivor !== undefined) await destroy(survivor.location);
-        survivor = new Survivor(random.below(2 ** 31), 1 + random.below(3));
+        survivor = new Survivor(random.below(2 ** 31), 1 + random.below(3), survivor?.tiered === false);
       }
       const { acknowledged, counted } = await crash(survivor, random);
       total.acknowledged += acknowledged;

@@ -10,6 +10,7 @@ import { addScan } from './commands/scan.ts';
 import { addShards } from './commands/shards.ts';
 import { addStats } from './commands/stats.ts';
 import { addStress } from './commands/stress.ts';
+import { addTiers } from './commands/tiers.ts';
 import { addTopic } from './commands/topic.ts';
 import { addTune } from './commands/tune.ts';
 import { Output } from './output.ts';
@@ -53,6 +54,7 @@ function makeProgram(output: Output): Command {
   addStress(program, output);
   addTopic(program, output);
   addTune(program, output);
+  addTiers(program, output);
   return program;
 }
 

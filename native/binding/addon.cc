@@ -11,6 +11,7 @@
 #include "binding/database.h"
 #include "binding/environment.h"
 #include "binding/snapshot.h"
+#include "binding/tiers.h"
 #include "binding/topic.h"
 #include "binding/topic_consumer.h"
 #include "binding/transaction.h"
@@ -171,7 +172,8 @@ Napi::Value TakeError(const Napi::CallbackInfo& info) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Environment* environment = Environment::Create(env);
   environment->SetClasses(DatabaseWrap::Define(env), SnapshotWrap::Define(env),
-                          CursorWrap::Define(env), TransactionWrap::Define(env));
+                          CursorWrap::Define(env), TransactionWrap::Define(env),
+                          TiersWrap::Define(env));
   environment->SetTopicClasses(TopicWrap::Define(env), TopicConsumerWrap::Define(env));
   TopicWrap::Export(env, exports);
   exports.Set("open", Napi::Function::New<Open>(env, "open"));

@@ -8,6 +8,7 @@
 #include "binding/async_op.h"
 #include "binding/cursor.h"
 #include "binding/snapshot.h"
+#include "binding/tiers.h"
 #include "binding/transaction.h"
 #include "binding/values.h"
 #include "engine/hash.h"
@@ -97,6 +98,7 @@ Napi::Function DatabaseWrap::Define(Napi::Env env) {
                          InstanceMethod<&DatabaseWrap::Backup>("backup"),
                          InstanceMethod<&DatabaseWrap::Verify>("verify"),
                          InstanceMethod<&DatabaseWrap::Stats>("stats"),
+                         InstanceMethod<&DatabaseWrap::Tiers>("tiers"),
                          InstanceMethod<&DatabaseWrap::Close>("close"),
                      });
 }
@@ -520,6 +522,11 @@ Napi::Value DatabaseWrap::Stats(const Napi::CallbackInfo& info) {
   const Napi::Value stats(info.Env(), StatsToJs(info.Env(), state_->session->engine()));
   state_->session->End();
   return stats;
+}
+
+// tiers() -> a NativeTiers
+Napi::Value DatabaseWrap::Tiers(const Napi::CallbackInfo& info) {
+  return Napi::Value(info.Env(), TiersWrap::New(info.Env(), state_->session));
 }
 
 void DatabaseWrap::Close(const Napi::CallbackInfo& info) {

@@ -79,7 +79,7 @@ class Environment {
     return static_cast<Wrap*>(wrap);
   }
   void SetClasses(Napi::Function database, Napi::Function snapshot, Napi::Function cursor,
-                  Napi::Function transaction);
+                  Napi::Function transaction, Napi::Function tiers);
   void SetTopicClasses(Napi::Function topic, Napi::Function consumer);
   const Napi::FunctionReference& topic_class() const { return topic_class_; }
   const Napi::FunctionReference& topic_consumer_class() const { return topic_consumer_class_; }
@@ -87,6 +87,7 @@ class Environment {
   const Napi::FunctionReference& snapshot_class() const { return snapshot_class_; }
   const Napi::FunctionReference& cursor_class() const { return cursor_class_; }
   const Napi::FunctionReference& transaction_class() const { return transaction_class_; }
+  const Napi::FunctionReference& tiers_class() const { return tiers_class_; }
 
   void SetDispatcher(Napi::Function dispatcher);
   // Memory that lookups read the key from, and write the value to. JavaScript keeps both alive.
@@ -117,6 +118,7 @@ class Environment {
   Napi::FunctionReference transaction_class_;
   Napi::FunctionReference topic_class_;
   Napi::FunctionReference topic_consumer_class_;
+  Napi::FunctionReference tiers_class_;
   size_t pending_ = 0;
   std::vector<std::shared_ptr<Completion>> draining_;
   std::pair<char*, size_t> request_;

@@ -95,6 +95,36 @@ Status ReadCompression(const Napi::Object& object, Compression* compression) {
   return ParseCompression(levels, static_cast<uint64_t>(dictionary), compression);
 }
 
+// `tiers`: an object with a member for each tier that the options name.
+Status ReadTiers(const Napi::Value& value, TiersOptions* tiers) {
+  if (!value.IsObject()) return {};
+  const Napi::Object object = value.As<Napi::Object>();
+  for (int i = 0; i < kTierCount; i++) {
+    TierOptions& tier = tiers->tier[static_cast<size_t>(i)];
+    const Napi::Value given = object.Get(std::string(TierName(static_cast<Tier>(i))));
+    if (given.IsNull()) tier.presence = TierOptions::Presence::kRemoved;
+    if (!given.IsObject()) continue;
+    const Napi::Object options = given.As<Napi::Object>();
+    tier.presence = TierOptions::Presence::kWanted;
+    if (options.Get("path").IsString()) {
+      tier.path = options.Get("path").As<Napi::String>().Utf8Value();
+    }
+    ReadNumber(options, "capacity", &tier.capacity_bytes);
+    ReadNumber(options, "costPerTB", &tier.cost_per_tb);
+    ReadNumber(options, "blockCache", &tier.block_cache_bytes);
+    ReadNumber(options, "writeBuffer", &tier.write_buffer_bytes);
+    ReadNumber(options, "filterBits", &tier.filter_bits);
+    ReadNumber(options, "rateLimit", &tier.rate_limit_bytes);
+    if (options.Get("compression").IsArray()) {
+      Compression compression;
+      Status status = ReadCompression(options, &compression);
+      if (!status.ok()) return status;
+      tier.compression = std::move(compression);
+    }
+  }
+  return {};
+}
+
 Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   const Napi::Value preset = object.Get("preset");
   if (preset.IsString()) {
@@ -120,7 +150,8 @@ Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   ReadNumber(object, "coldAgeMs", &options->temperature_ages.cold_ms);
   ReadBoolean(object, "withoutLog", &options->without_log);
   options->log_given = object.Get("withoutLog").IsBoolean();
-  return ReadCompression(object, &options->compression);
+  Status status = ReadTiers(object.Get("tiers"), &options->tiers);
+  return status.ok() ? ReadCompression(object, &options->compression) : status;
 }
 
 napi_value ResultsToJs(napi_env env, ReadBatch* batch) {

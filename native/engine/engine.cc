@@ -8,7 +8,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <filesystem>
+#include <future>
 #include <utility>
 #include <vector>
 
@@ -123,8 +125,12 @@ Status Engine::OpenParts() {
   const std::string note = lock_.Note();
   if (!note.empty() && note != boot) options_.after_power_loss = true;
   shared_ = MakeRocksShared(options_);
-  shared_.expiry_filter = std::make_shared<ExpiryFilterFactory>(
-      [this] { return view_clocks_->OldestOr([this] { return clock_.NowMs(); }); });
+  const auto filter_clock = [this] {
+    return view_clocks_->OldestOr([this] { return clock_.NowMs(); });
+  };
+  // What dropping means is known once the tiers are.
+  const auto filter = std::make_shared<ExpiryFilterFactory>(filter_clock, ExpiryMode::kKeep);
+  shared_.expiry_filter = filter;
   cache_ = std::make_unique<HotCache>(options_.memory.hot_cache);
   const std::string hot = (root / kHotDirectory).string();
   const auto listener = std::make_shared<RocksListener>(metrics_.get());
@@ -145,6 +151,25 @@ Status Engine::OpenParts() {
 
   status = OpenActivity();
   if (!status.ok()) return status;
+  tiers_ = std::make_unique<TierSet>(TierSet::Dependencies{
+      .location = location_, .hot = &store_, .filter_clock = filter_clock, .hot_filter = filter});
+  status = tiers_->Open(options_, shared_);
+  if (!status.ok()) return status;
+  shards_ = tiers_->Extend(store_.shards());
+  const bool tiered = !tiers_->empty();
+  if (tiered) {
+    heat_ = std::make_unique<HeatSketch>();
+    LoadHeat();
+    step_guard_ = std::make_unique<StepGuard>(StepGuard::Dependencies{.shards = shards_,
+                                                                      .intents = &tiers_->intents(),
+                                                                      .hot = store_.db(),
+                                                                      .meta = store_.meta(),
+                                                                      .heat = heat_.get(),
+                                                                      .on_intent = [this] {
+                                                                        if (migrator_)
+                                                                          migrator_->Wake();
+                                                                      }});
+  }
 
   const auto pool = [this](const char* name, int threads, WorkClass which, int nice) {
     return std::make_unique<ThreadPool>(
@@ -156,17 +181,27 @@ Status Engine::OpenParts() {
       pool("tc-background", options_.threads.maintenance, WorkClass::kBackground, kBackgroundNice);
   reader_ = std::make_unique<PointReader>(PointReader::Dependencies{
       .db = store_.db(),
-      .shards = store_.shards(),
+      .shards = shards_,
       .cache = cache_.get(),
       .clock = &clock_,
       .pool = read_pool_.get(),
       .metrics = metrics_.get(),
       .activity = activity_.get(),
+      .tiers = tiered ? tiers_.get() : nullptr,
+      .heat = heat_.get(),
+      .on_colder_read =
+          [this](int shard, std::string_view key, uint64_t hash) {
+            if (migrator_) migrator_->Offer(shard, key, hash);
+          },
   });
   OpenTopics();
   if (options_.read_only) return {};
 
   OpenCommitter();
+  if (tiered) {
+    OpenStepper();
+    if (options_.tiers.automatic) OpenMigrator();
+  }
   lock_.SetNote(boot);
   return {};
 }
@@ -232,6 +267,7 @@ void Engine::OpenCommitter() {
   dependencies.shards = store_.shards();
   dependencies.cache = cache_.get();
   dependencies.metrics = metrics_.get();
+  dependencies.tiers = step_guard_.get();
   // Every commit takes at least one sequence number of RocksDB, so this never repeats an id.
   const uint64_t first_commit_id = db->GetLatestSequenceNumber() + 1;
   committer_ = std::make_unique<Committer>(std::move(dependencies), options_, first_commit_id);
@@ -256,6 +292,62 @@ void Engine::OpenTopics() {
   if (options_.after_power_loss && !options_.read_only) topics_->OpenAll();
 }
 
+void Engine::OpenStepper() {
+  stepper_ = std::make_unique<Stepper>(Stepper::Dependencies{
+      .hot = &store_,
+      .tiers = tiers_.get(),
+      .guard = step_guard_.get(),
+      .shards = shards_,
+      .clock = &clock_,
+      .at_boundary = [this](const std::function<void()>& fn,
+                            bool durable) { return AtBoundary(fn, durable); },
+      .write =
+          [db = store_.db(), without_log = !store_.has_log()](rocksdb::WriteBatch* batch) {
+            rocksdb::WriteOptions write;
+            write.disableWAL = without_log;
+            return db->Write(write, batch);
+          },
+  });
+}
+
+void Engine::OpenMigrator() {
+  migrator_ = std::make_unique<Migrator>(Migrator::Dependencies{
+      .stepper = stepper_.get(),
+      .tiers = tiers_.get(),
+      .heat = heat_.get(),
+      .shards = shards_,
+      .hot = store_.db(),
+      .figures = [this](int level) { return FiguresOf(level); },
+      .disk = [this](int level, uint64_t* capacity,
+                     uint64_t* used) { return DiskOf(level, capacity, used); },
+      .queue_age_nanos = [this] { return committer_->queue_age_nanos(); },
+      .flush_hot = [this] { return store_.Flush(); },
+      .keep_heat = [this] { KeepHeat(); },
+  });
+  if (tiers_->intents().any()) migrator_->Wake();
+}
+
+Status Engine::AtBoundary(const std::function<void()>& fn, bool durable) {
+  std::promise<Status> done;
+  std::future<Status> result = done.get_future();
+  Status failed;
+  auto boundary = std::make_unique<Submission>();
+  boundary->durability = durable && store_.has_log() ? Durability::kFsync : Durability::kWal;
+  boundary->at_boundary = [&](uint64_t) {
+    try {
+      fn();
+    } catch (const std::exception& error) {
+      failed = {Code::kIo, std::string("migration failed: ") + error.what()};
+    }
+  };
+  boundary->done = [&](const Status& status) { done.set_value(status); };
+  Status status = Submit(std::move(boundary));
+  if (status.ok()) status = result.get();
+  if (status.ok()) status = std::move(failed);
+  if (status.ok() && durable && !store_.has_log()) status = store_.Flush();
+  return status;
+}
+
 void Engine::KeepClock() {
   std::string clock;
   PutFixed64(&clock, clock_.NowMs());
@@ -270,6 +362,7 @@ void Engine::KeepShardTimes() {
 
 void Engine::Close() {
   std::call_once(closed_, [this] {
+    if (migrator_) migrator_->Stop();
     if (committer_) committer_->Stop();
     if (topics_) topics_->Close();
     if (read_pool_) read_pool_->Shutdown();
@@ -280,11 +373,17 @@ void Engine::Close() {
       if (!store_.has_log()) close_status_ = Flush();
       KeepClock();
       KeepShardTimes();
+      if (heat_) KeepHeat();
     }
+    migrator_.reset();
     reader_.reset();
+    stepper_.reset();
     // Only a log that has been synced may be held to be whole after the next boot.
     const bool whole =
         committer_ && close_status_.ok() && (!store_.has_log() || store_.db()->SyncWAL().ok());
+    step_guard_.reset();
+    shards_.reset();
+    tiers_.reset();
     store_.Close();
     if (whole) lock_.SetNote("");
     // JavaScript objects may keep the engine's shell for long; its memory and its lock go now.
@@ -315,6 +414,12 @@ Status Engine::Destroy(const std::string& location) {
   Status status = lock.Acquire((root / kLockFile).string(), /*shared=*/false);
   if (!status.ok()) return status;
   status = topic::TopicStore::Destroy((root / kTopicsDirectory).string());
+  std::vector<TierSet::Found> tiers;
+  if (status.ok()) status = TierSet::Find(location, hot.string(), &tiers);
+  // The hot store last: it is what finds the others, should this be cut short.
+  for (const TierSet::Found& tier : tiers) {
+    if (status.ok()) status = TierStore::Destroy(tier.directory, tier.uuid, nullptr);
+  }
   if (status.ok()) status = HotStore::Destroy(hot.string());
   if (!status.ok()) return status;
   fs::remove(hot, error);  // both folders stay if somebody keeps files of their own in them
@@ -331,7 +436,8 @@ Status Engine::Submit(std::unique_ptr<Submission> submission) {
 
 std::shared_ptr<const ReadView> Engine::NewView() {
   return std::make_shared<const ReadView>(
-      store_.db(), store_.shards(), [this] { return clock_.NowMs(); }, view_clocks_);
+      store_.db(), shards_, [this] { return clock_.NowMs(); }, view_clocks_,
+      TieredViewSource{&tiers_->latch(), &tiers_->intents(), store_.meta()});
 }
 
 Status Engine::BeginTransaction(std::function<void(std::shared_ptr<Transaction>)> opened) {
@@ -358,20 +464,38 @@ std::shared_ptr<Cursor> Engine::NewCursor(std::shared_ptr<const ReadView> view,
 
 Status Engine::Flush() {
   if (options_.read_only) return {Code::kReadOnly, "the database is open read-only"};
-  return store_.Flush();
+  Status status = store_.Flush();
+  for (int level = 1; level < tiers_->levels() && status.ok(); level++) {
+    status = tiers_->store(level).Flush();
+  }
+  return status;
+}
+
+template <class Fn>
+Status Engine::ForEachFamily(Fn&& fn) {
+  for (rocksdb::ColumnFamilyHandle* shard : shards_->handles) {
+    Status status = fn(store_.db(), shard);
+    if (!status.ok()) return status;
+  }
+  for (const ColderShards& colder : shards_->colder) {
+    for (rocksdb::ColumnFamilyHandle* shard : colder.handles) {
+      Status status = fn(colder.db, shard);
+      if (!status.ok()) return status;
+    }
+  }
+  return {};
 }
 
 Status Engine::Compact(const KeyRange& range) {
   if (options_.read_only) return {Code::kReadOnly, "the database is open read-only"};
   const rocksdb::Slice start = AsSlice(range.start);
   const rocksdb::Slice end = AsSlice(range.end);
-  for (rocksdb::ColumnFamilyHandle* shard : store_.shards()->handles) {
-    const rocksdb::Status s = store_.db()->CompactRange(rocksdb::CompactRangeOptions(), shard,
-                                                        range.has_start ? &start : nullptr,
-                                                        range.has_end ? &end : nullptr);
-    if (!s.ok()) return Status::From(s, "compacting");
-  }
-  return {};
+  return ForEachFamily([&](rocksdb::DB* db, rocksdb::ColumnFamilyHandle* shard) {
+    return Status::From(
+        db->CompactRange(rocksdb::CompactRangeOptions(), shard, range.has_start ? &start : nullptr,
+                         range.has_end ? &end : nullptr),
+        "compacting");
+  });
 }
 
 Status Engine::ApproximateSize(const KeyRange& range, uint64_t* bytes) {
@@ -382,14 +506,12 @@ Status Engine::ApproximateSize(const KeyRange& range, uint64_t* bytes) {
   rocksdb::SizeApproximationOptions options;
   options.include_files = true;
   options.include_memtables = true;
-  for (rocksdb::ColumnFamilyHandle* shard : store_.shards()->handles) {
+  return ForEachFamily([&](rocksdb::DB* db, rocksdb::ColumnFamilyHandle* shard) {
     uint64_t size = 0;
-    const rocksdb::Status s =
-        store_.db()->GetApproximateSizes(options, shard, &rocks_range, 1, &size);
-    if (!s.ok()) return Status::From(s, "estimating a size");
-    *bytes += size;
-  }
-  return {};
+    const rocksdb::Status s = db->GetApproximateSizes(options, shard, &rocks_range, 1, &size);
+    if (s.ok()) *bytes += size;
+    return Status::From(s, "estimating a size");
+  });
 }
 
 Status Engine::LastKey(int shard, std::string* key, bool* found) {

@@ -6,6 +6,9 @@
 //   Cursor       ordered walks over a read view                   read/
 //   HotCache     records in memory in front of the store          cache/
 //   TopicStore   append-only logs beside the store                topic/
+//   TierSet      the colder stores, if there are any              tier/
+//   Stepper      moves records between the stores                 tier/
+//   Migrator     decides what to move, and when                   tier/
 //   Metrics      counters and latency histograms                  metrics/
 //
 // Thread safety: every method from any thread between Open and Close.
@@ -39,6 +42,11 @@
 #include "engine/shard/report.h"
 #include "engine/status.h"
 #include "engine/tier/hot_store.h"
+#include "engine/tier/migrator.h"
+#include "engine/tier/step_guard.h"
+#include "engine/tier/stepper.h"
+#include "engine/tier/tier_report.h"
+#include "engine/tier/tier_set.h"
 #include "engine/topic/topic_store.h"
 
 namespace thermocline {
@@ -133,11 +141,31 @@ class Engine {
   Status Verify(VerifyReport* report) { return VerifyStore(&store_, report); }
   MetricsSnapshot Snapshot();
 
+  TierSet& tiers() { return *tiers_; }
+  rocksdb::DB* hot_db() { return store_.db(); }
+  // Moves records between the tiers; null if there is one tier alone, or nothing may be written.
+  Stepper* stepper() { return stepper_.get(); }
+  // Null likewise, or if the options say so.
+  Migrator* migrator() { return migrator_.get(); }
+  HeatSketch* heat() { return heat_.get(); }
+  TierReport ReportTiers();
+
  private:
   Engine(std::string location, EngineOptions options);
   Status OpenParts();
   void OpenCommitter();
   void OpenTopics();
+  void OpenStepper();
+  void OpenMigrator();
+  TierFigures FiguresOf(int level);
+  bool DiskOf(int level, uint64_t* capacity, uint64_t* used);
+  void LoadHeat();
+  void KeepHeat();
+  // Runs fn on the committer's thread between two groups and waits for it; see Stepper.
+  Status AtBoundary(const std::function<void()>& fn, bool durable);
+  // Every store's column families: hot first.
+  template <class Fn>
+  Status ForEachFamily(Fn&& fn);
   Status LastKey(int shard, std::string* key, bool* found);
   Status OpenActivity();
   void KeepClock();
@@ -152,6 +180,11 @@ class Engine {
   RocksShared shared_;
   std::unique_ptr<HotCache> cache_;
   HotStore store_;
+  std::unique_ptr<TierSet> tiers_;
+  std::shared_ptr<const Shards> shards_;   // of all tiers
+  std::unique_ptr<StepGuard> step_guard_;  // none without colder tiers
+  std::unique_ptr<HeatSketch> heat_;       // likewise
+  std::unique_ptr<Stepper> stepper_;       // likewise, and when read-only
   std::unique_ptr<ThreadPool> read_pool_;
   std::unique_ptr<ThreadPool> task_pool_;
   std::unique_ptr<ThreadPool> background_pool_;
@@ -160,6 +193,7 @@ class Engine {
   std::unique_ptr<PointReader> reader_;
   std::unique_ptr<Committer> committer_;  // none when read-only
   std::unique_ptr<topic::TopicStore> topics_;
+  std::unique_ptr<Migrator> migrator_;  // like stepper_
   std::once_flag closed_;
   Status close_status_;
 };

@@ -38,6 +38,14 @@ Status Finish(EngineOptions* options) {
   if (options->threads.maintenance < 1 || options->threads.maintenance > 64) {
     return {Code::kInvalidArgument, "threads.maintenance must be between 1 and 64"};
   }
+  const TierOptions& hot = options->tiers.at(Tier::kHot);
+  if (hot.compression) options->compression = *hot.compression;
+  if (hot.block_cache_bytes > 0) options->memory.block_cache = hot.block_cache_bytes;
+  if (hot.write_buffer_bytes > 0) options->memory.write_buffer = hot.write_buffer_bytes;
+  if (!hot.path.empty()) {
+    return {Code::kInvalidArgument,
+            "the hot tier lies in the database's own folder: tiers.hot takes no path"};
+  }
   const MemoryBudget& memory = options->memory;
   if (std::max({memory.hot_cache, memory.block_cache, memory.write_buffer}) > kMaxMemoryBytes) {
     return {Code::kInvalidArgument, "a memory budget can be at most 1TB"};

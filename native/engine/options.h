@@ -14,6 +14,7 @@
 #include "engine/compression.h"
 #include "engine/shard/activity.h"
 #include "engine/status.h"
+#include "engine/tier/tier.h"
 
 namespace rocksdb {
 class Env;
@@ -68,6 +69,9 @@ struct EngineOptions {
   uint64_t commit_window_nanos = 0;    // how long a group may wait for company
   size_t transaction_memory_bytes = 64 * kMiB;  // recent writes kept while transactions are open
   size_t hard_in_flight_bytes = 512 * kMiB;     // above: writes are refused with ERR_BACKPRESSURE
+
+  // Which colder tiers there are, and what each tier's store is like (tier/tier.h).
+  TiersOptions tiers;
 
   // Recover the log up to its first damage instead of refusing to open. The engine sets it itself
   // if the machine was booted since the database was last open and not closed; see HotDbOptions.

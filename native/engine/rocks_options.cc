@@ -1,22 +1,27 @@
 #include "engine/rocks_options.h"
 
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/rate_limiter.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
 #include <algorithm>
 #include <vector>
 
+#include "engine/tier/tier_rocks_options.h"
+
 namespace thermocline {
 
 namespace {
 
-rocksdb::BlockBasedTableOptions HotTableOptions(const RocksShared& shared) {
+constexpr double kFilterBits = 10;  // per key
+
+rocksdb::BlockBasedTableOptions HotTableOptions(const RocksShared& shared, double filter_bits) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = shared.block_cache;
   table.block_size = 4 * kKiB;
   table.format_version = 6;
-  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(filter_bits, false));
   // A hash index inside each block saves most of the binary search of a point read.
   table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
   table.data_block_hash_table_util_ratio = 0.75;
@@ -47,6 +52,9 @@ rocksdb::DBOptions HotDbOptions(const EngineOptions& options, const RocksShared&
   db.write_buffer_manager = shared.write_buffer_manager;
   db.max_background_jobs = options.threads.background;
   db.max_subcompactions = 1;
+  if (const uint64_t limit = options.tiers.at(Tier::kHot).rate_limit_bytes; limit > 0) {
+    db.rate_limiter.reset(rocksdb::NewGenericRateLimiter(static_cast<int64_t>(limit)));
+  }
   // One thread writes (commit/committer.h), so the concurrent memtable only costs atomics.
   db.allow_concurrent_memtable_write = false;
   db.enable_pipelined_write = false;
@@ -78,8 +86,10 @@ rocksdb::DBOptions HotDbOptions(const EngineOptions& options, const RocksShared&
 
 rocksdb::ColumnFamilyOptions HotShardOptions(const EngineOptions& options,
                                              const RocksShared& shared, int shards) {
+  const double filter_bits = options.tiers.at(Tier::kHot).filter_bits;
   rocksdb::ColumnFamilyOptions cf;
-  cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(HotTableOptions(shared)));
+  cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(
+      HotTableOptions(shared, filter_bits > 0 ? filter_bits : kFilterBits)));
   // Half of the budget fills while the other half is being flushed; the manager has the last word.
   const size_t memtable = options.memory.write_buffer / 2 / std::max(1, shards);
   cf.write_buffer_size = std::clamp<size_t>(memtable, 1 * kMiB, 256 * kMiB);
@@ -101,12 +111,17 @@ rocksdb::ColumnFamilyOptions HotShardOptions(const EngineOptions& options,
   ApplyCompression(options.compression, &cf);
   cf.force_consistency_checks = true;
   cf.compaction_filter_factory = shared.expiry_filter;
+  using enum TierOptions::Presence;
+  const TiersOptions& tiers = options.tiers;
+  if (tiers.at(Tier::kWarm).presence == kWanted || tiers.at(Tier::kCold).presence == kWanted) {
+    CompactMovedRecords(&cf);
+  }
   return cf;
 }
 
 rocksdb::ColumnFamilyOptions MetaOptions(const RocksShared& shared) {
   rocksdb::ColumnFamilyOptions cf;
-  cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(HotTableOptions(shared)));
+  cf.table_factory.reset(rocksdb::NewBlockBasedTableFactory(HotTableOptions(shared, kFilterBits)));
   cf.write_buffer_size = 1 * kMiB;
   cf.compression = rocksdb::kNoCompression;
   return cf;

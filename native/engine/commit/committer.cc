@@ -213,6 +213,7 @@ void Committer::CommitGroup() {
   }
   // Ids of what was not written are given again, or they would outrun the sequence numbers.
   if (!status.ok()) next_commit_id_ = first_id;
+  if (!status.ok() && deps_.tiers != nullptr) deps_.tiers->WriteEnded(/*written=*/false);
   Metrics* metrics = deps_.metrics;
   metrics->groups.Add();
   metrics->group_operations.Add(ops_.size());
@@ -358,11 +359,14 @@ Status Committer::BuildBatch() {
     if (span.atomic && span.kept >= kSortedOps && !has_range_delete_) {
       SortSpan(span);
       for (size_t i = 0; i < sorted_.size() && status.ok(); i++) {
-        status = AppendOp(ops_[sorted_[i].index]);
+        status = AppendOp(ops_[sorted_[i].index], span.first_commit_id);
       }
     } else {
+      uint64_t id = span.first_commit_id;
       for (size_t i = span.begin; i < span.end && status.ok(); i++) {
-        if (!ops_[i].superseded) status = AppendOp(ops_[i]);
+        if (ops_[i].superseded) continue;
+        status = AppendOp(ops_[i], id);
+        if (!span.atomic) id++;
       }
     }
     if (!status.ok()) return status;
@@ -386,8 +390,8 @@ void Committer::SortSpan(const Span& span) {
   });
 }
 
-Status Committer::AppendOp(const Op& op) {
-  if (op.packed.type == OpType::kDeleteRange) return AppendRangeDelete(op);
+Status Committer::AppendOp(const Op& op, uint64_t commit_id) {
+  if (op.packed.type == OpType::kDeleteRange) return AppendRangeDelete(op, commit_id);
   rocksdb::ColumnFamilyHandle* shard = deps_.shards->handles[op.shard];
   rocksdb::Status s;
   if (op.packed.type == OpType::kPut) {
@@ -395,17 +399,26 @@ Status Committer::AppendOp(const Op& op) {
     const rocksdb::Slice key = AsSlice(op.packed.key);
     const rocksdb::Slice value[2] = {{envelope.bytes, envelope.size}, AsSlice(op.packed.value)};
     s = batch_->Put(shard, rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(value, 2));
-  } else {
-    // The hot store is the only one: a real delete leaves nothing below to uncover (I3).
+  } else if (deps_.tiers == nullptr || !deps_.tiers->DeleteNeedsMarker(op.shard, op.packed.key)) {
+    // A real delete leaves nothing below to uncover (I3).
     s = batch_->Delete(shard, AsSlice(op.packed.key));
+  } else {
+    const EnvelopeHeader marker = EncodeEnvelopeHeader(kEnvelopeTombstone, 0);
+    s = batch_->Put(shard, AsSlice(op.packed.key), AsSlice(marker.view()));
   }
   if (s.ok()) return {};
   return Status::From(s, "building a batch");
 }
 
-Status Committer::AppendRangeDelete(const Op& op) {
+Status Committer::AppendRangeDelete(const Op& op, uint64_t commit_id) {
   const std::string_view start = op.packed.key;
   bool appended = false;
+  if (deps_.tiers != nullptr) {
+    Status status = deps_.tiers->AppendIntent(batch_.get(), commit_id, start, op.packed.value,
+                                              op.packed.has_end);
+    if (!status.ok()) return status;
+    appended = true;
+  }
   for (int shard = 0; shard < deps_.shards->count(); shard++) {
     std::string end(op.packed.value);
     bool found = true;
@@ -450,6 +463,7 @@ Status Committer::WriteGroup() {
   for (const Op& op : ops_) {
     if (op.packed.type != OpType::kDeleteRange) cache->BeginWrite(op.packed.key, op.hash);
   }
+  if (deps_.tiers != nullptr) NoteForTiers();
   Metrics* metrics = deps_.metrics;
   const uint64_t switches = metrics->memtable_switches.Total();
   const uint64_t began = NowNanos();
@@ -457,6 +471,7 @@ Status Committer::WriteGroup() {
   const uint64_t took = NowNanos() - began;
   metrics->group_write_nanos.Record(took);
   if (metrics->memtable_switches.Total() != switches) metrics->memtable_switch_nanos.Record(took);
+  if (deps_.tiers != nullptr) deps_.tiers->WriteEnded(written.ok());
   Status status;
   if (written.ok()) {
     metrics->wal_writes.Add();
@@ -470,6 +485,19 @@ Status Committer::WriteGroup() {
   }
   if (has_range_delete_) cache->EndClear();
   return status;
+}
+
+// Before the write: what a step finds clean was not even about to change.
+void Committer::NoteForTiers() {
+  deps_.tiers->Writing();
+  for (const Op& op : ops_) {
+    if (op.packed.type == OpType::kDeleteRange) {
+      deps_.tiers->NoteRange(op.packed.key, op.packed.value, op.packed.has_end);
+    } else {
+      deps_.tiers->NoteKey(op.shard, op.packed.key);
+      deps_.tiers->NoteHeat(op.hash);
+    }
+  }
 }
 
 // Backwards, so that the last operation on a key is the one that is published.

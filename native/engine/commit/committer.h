@@ -52,6 +52,7 @@
 #include "engine/metrics/metrics.h"
 #include "engine/options.h"
 #include "engine/shard/shards.h"
+#include "engine/tier/step_guard.h"
 
 namespace thermocline {
 
@@ -75,6 +76,7 @@ class Committer {
     std::shared_ptr<const Shards> shards;
     HotCache* cache = nullptr;
     Metrics* metrics = nullptr;
+    StepGuard* tiers = nullptr;  // null: there are no colder tiers
   };
 
   Committer(Dependencies dependencies, const EngineOptions& options, uint64_t first_commit_id);
@@ -139,10 +141,11 @@ class Committer {
   void RecordGroup();
   Status BuildBatch();
   void SortSpan(const Span& span);
-  Status AppendOp(const Op& op);
-  Status AppendRangeDelete(const Op& op);
+  Status AppendOp(const Op& op, uint64_t commit_id);
+  Status AppendRangeDelete(const Op& op, uint64_t commit_id);
   Status BoundOf(int shard, const Op& before, std::string* end, bool* found);
   Status WriteGroup();
+  void NoteForTiers();
   void PublishGroup();
   void CountGroup();
   void Refuse(const Status& cause, bool resumable);

@@ -156,24 +156,61 @@ void Cursor::Produce() {
   idle_.notify_all();
 }
 
-Status Cursor::Position(const std::string* target) {
-  if (!opened_) {
-    rocksdb::ReadOptions options;
-    options.snapshot = view_->snapshot();
-    options.fill_cache = options_.fill_cache;
-    options.background_purge_on_iterator_cleanup = true;
-    if (options_.has_lower) options.iterate_lower_bound = &lower_slice_;
-    if (options_.has_upper) options.iterate_upper_bound = &upper_slice_;
-    const Shards& shards = *view_->shards();
-    for (size_t i = 0; i < shards.handles.size(); i++) {
+void Cursor::OpenSources() {
+  rocksdb::ReadOptions options;
+  options.fill_cache = options_.fill_cache;
+  options.background_purge_on_iterator_cleanup = true;
+  if (options_.has_lower) options.iterate_lower_bound = &lower_slice_;
+  if (options_.has_upper) options.iterate_upper_bound = &upper_slice_;
+  const Shards& shards = *view_->shards();
+  const auto open = [&](rocksdb::DB* db, const rocksdb::Snapshot* snapshot,
+                        const std::vector<rocksdb::ColumnFamilyHandle*>& handles, int level) {
+    options.snapshot = snapshot;
+    for (size_t i = 0; i < handles.size(); i++) {
       const SlotCover cover = CoverOf(shards.table, i, options_.first_slot, options_.last_slot);
       if (cover == SlotCover::kNone) continue;
-      std::unique_ptr<rocksdb::Iterator> iterator(db_->NewIterator(options, shards.handles[i]));
+      std::unique_ptr<rocksdb::Iterator> iterator(db->NewIterator(options, handles[i]));
       sources_.push_back(
-          std::make_unique<MergeSource>(std::move(iterator), i, cover == SlotCover::kSome));
+          std::make_unique<MergeSource>(std::move(iterator), i, cover == SlotCover::kSome, level));
     }
-    opened_ = true;
+  };
+  open(db_, view_->snapshot(), shards.handles, 0);
+  for (size_t i = 0; i < shards.colder.size(); i++) {
+    open(shards.colder[i].db, view_->colder_snapshot(i), shards.colder[i].handles,
+         static_cast<int>(i) + 1);
   }
+  tiered_ = !shards.colder.empty();
+  opened_ = true;
+}
+
+bool Cursor::IsShadowed(const MergeSource& source) const {
+  if (has_key_ && source.key() == rocksdb::Slice(last_key_)) return true;
+  return source.level() > 0 && !view_->intents().empty() &&
+         Covers(view_->intents(), {source.key().data(), source.key().size()});
+}
+
+bool Cursor::Advance(Status* status) {
+  MergeSource* const source = heap_[0];
+  rocksdb::Iterator* const it = source->iterator();
+  const bool reverse = options_.reverse;
+  reverse ? it->Prev() : it->Next();
+  if (source->Refresh()) {
+    reverse ? SiftDown<true>(heap_) : SiftDown<false>(heap_);
+    return true;
+  }
+  if (!it->status().ok()) {
+    *status = Status::From(it->status(), "scanning");
+    return false;
+  }
+  heap_[0] = heap_.back();
+  heap_.pop_back();
+  if (!heap_.empty()) reverse ? SiftDown<true>(heap_) : SiftDown<false>(heap_);
+  return true;
+}
+
+Status Cursor::Position(const std::string* target) {
+  if (!opened_) OpenSources();
+  has_key_ = false;
   heap_.clear();
   for (const auto& source : sources_) {
     rocksdb::Iterator* it = source->iterator();
@@ -205,10 +242,13 @@ Chunk Cursor::Fill(size_t byte_budget, uint32_t record_budget) {
   lengths_.clear();
   Arena block(byte_budget);
   size_t used = 0;
-  const bool reverse = options_.reverse;
   const uint64_t clock = view_->clock_ms();
   while (!heap_.empty() && chunk.count < record_budget) {
     MergeSource* const source = heap_[0];
+    if (tiered_ && IsShadowed(*source)) {
+      if (!Advance(&chunk.status)) break;
+      continue;
+    }
     const rocksdb::Slice stored = source->value();
     Envelope envelope;
     if (!DecodeEnvelope({stored.data(), stored.size()}, &envelope)) {
@@ -235,19 +275,11 @@ Chunk Cursor::Fill(size_t byte_budget, uint32_t record_budget) {
       chunk.count++;
       source->Count();
     }
-    rocksdb::Iterator* const it = source->iterator();
-    reverse ? it->Prev() : it->Next();
-    if (source->Refresh()) {
-      reverse ? SiftDown<true>(heap_) : SiftDown<false>(heap_);
-    } else {
-      if (!it->status().ok()) {
-        chunk.status = Status::From(it->status(), "scanning");
-        break;
-      }
-      heap_[0] = heap_.back();
-      heap_.pop_back();
-      if (!heap_.empty()) reverse ? SiftDown<true>(heap_) : SiftDown<false>(heap_);
+    if (tiered_) {
+      last_key_.assign(source->key().data(), source->key().size());
+      has_key_ = true;
     }
+    if (!Advance(&chunk.status)) break;
   }
   chunk.last = heap_.empty() || !chunk.status.ok();
   for (const auto& source : sources_) {

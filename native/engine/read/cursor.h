@@ -1,9 +1,9 @@
 // A cursor: an ordered walk over all shards of a read view, produced in packed chunks.
 //
-// Steps: a read-pool thread opens one RocksDB iterator per shard, merges them by key, and fills
-// chunks; the consumer takes finished chunks without waiting, or is called when one is ready. While
-// the consumer works on a chunk, the next ones are being filled (at most kReadAhead of them). The
-// first chunk is small, so that ending early is cheap; the following ones hold four times the
+// Steps: a read-pool thread opens one RocksDB iterator per shard and tier, merges them by key, and
+// fills chunks; the consumer takes finished chunks without waiting, or is called when one is ready.
+// While the consumer works on a chunk, the next ones are being filled (at most kReadAhead of them).
+// The first chunk is small, so that ending early is cheap; the following ones hold four times the
 // records each, up to kArenaBytes.
 //
 // A chunk is one block of memory: values, one after another, then keys, then (4-byte aligned) one
@@ -13,6 +13,9 @@
 // Invariants:
 //   - At most one thread fills (producing_); it alone touches the iterators.
 //   - Records come in key order (or reverse), each key once, none expired at the view's clock.
+//   - Of the records that the tiers hold for a key the hottest comes out first, and hides the
+//   others
+//     whatever it is.
 //   - Seek starts a new pass: chunks of an earlier pass are never handed out after it.
 //
 // Thread safety: all public methods from any thread, one consumer at a time.
@@ -97,6 +100,12 @@ class Cursor : public std::enable_shared_from_this<Cursor> {
   Status Position(const std::string* target);
   bool IsWanted(const MergeSource& source) const;
   Chunk Fill(size_t byte_budget, uint32_t record_budget);
+  void OpenSources();
+  // Moves the source at the top of the heap on. False, and *status, if it cannot be read any more.
+  bool Advance(Status* status);
+  // Whether the record at the top of the heap is hidden by a hotter tier: by a record or marker of
+  // its key there, which came out before it, or by a range delete.
+  bool IsShadowed(const MergeSource& source) const;
 
   rocksdb::DB* const db_;
   const CursorOptions options_;
@@ -127,6 +136,9 @@ class Cursor : public std::enable_shared_from_this<Cursor> {
   rocksdb::Slice upper_slice_;
   std::string key_bytes_;
   std::vector<uint32_t> lengths_;
+  bool tiered_ = false;   // the view has colder tiers
+  bool has_key_ = false;  // tiered: whether last_key_ counts
+  std::string last_key_;  // tiered: the key of the record that came out last, shown or not
 };
 
 }  // namespace thermocline

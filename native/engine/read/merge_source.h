@@ -1,4 +1,4 @@
-// One shard's iterator as the merging cursor sees it.
+// One shard's iterator in one tier as the merging cursor sees it.
 //
 // The first eight bytes of the key are kept as a number, so that most comparisons of the merge are
 // one instruction. Thread safety: none; owned by a cursor's producing thread.
@@ -18,10 +18,13 @@ namespace thermocline {
 
 class MergeSource {
  public:
-  // `mixed`: some of the source's keys are of slots that the cursor does not want.
+  // `mixed`: some of the source's keys are of slots that the cursor does not want. `level`: 0 hot,
+  // growing with each colder tier.
   explicit MergeSource(std::unique_ptr<rocksdb::Iterator> iterator, size_t shard = 0,
-                       bool mixed = false)
-      : iterator_(std::move(iterator)), shard_(shard), mixed_(mixed) {}
+                       bool mixed = false, int level = 0)
+      : iterator_(std::move(iterator)), level_(level), shard_(shard), mixed_(mixed) {}
+
+  int level() const { return level_; }
 
   rocksdb::Iterator* iterator() { return iterator_.get(); }
   const rocksdb::Slice& key() const { return key_; }
@@ -55,6 +58,7 @@ class MergeSource {
   }
 
   std::unique_ptr<rocksdb::Iterator> iterator_;
+  const int level_;
   rocksdb::Slice key_;
   uint64_t prefix_ = 0;
   const size_t shard_;
@@ -62,10 +66,14 @@ class MergeSource {
   uint64_t count_ = 0;
 };
 
-// Whether `a` comes out before `b`.
+// Whether `a` comes out before `b`: by key, and for the same key the hotter tier first, whichever
+// way the walk goes.
 template <bool kReverse>
 inline bool Before(const MergeSource* a, const MergeSource* b) {
   const int order = a->Compare(*b);
+  if (order == 0) [[unlikely]] {
+    return a->level() < b->level();
+  }
   return kReverse ? order > 0 : order < 0;
 }
 

@@ -55,13 +55,12 @@ Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadVie
                               bool* found) {
   *found = false;
   const Shards& shards = view ? *view->shards() : *deps_.shards;
-  rocksdb::ReadOptions options;
-  if (view != nullptr) options.snapshot = view->snapshot();
   const HotCache::FillTicket ticket = view ? HotCache::FillTicket{} : deps_.cache->BeginFill(hash);
-  const auto index = static_cast<size_t>(shards.IndexOf(key));
-  NoteReads(index, 1);
-  rocksdb::ColumnFamilyHandle* shard = shards.handles[index];
-  const rocksdb::Status s = deps_.db->Get(options, shard, {key.data(), key.size()}, stored);
+  const int shard = shards.IndexOf(key);
+  NoteReads(static_cast<size_t>(shard), 1);
+  int level = 0;
+  const rocksdb::Status s =
+      AskStores(shard, shards, view, {key.data(), key.size()}, stored, &level);
   if (s.IsNotFound()) {
     if (view == nullptr) deps_.cache->FillAbsent(key, hash, ticket);
     return {};
@@ -82,6 +81,62 @@ Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadVie
   *value = envelope.payload;
   *found = true;
   return {};
+}
+
+rocksdb::Status PointReader::AskStores(int shard, const Shards& shards, const ReadView* view,
+                                       const rocksdb::Slice& key, rocksdb::PinnableSlice* stored,
+                                       int* level) {
+  rocksdb::ReadOptions options;
+  if (view != nullptr) options.snapshot = view->snapshot();
+  rocksdb::ColumnFamilyHandle* const family = shards.handles[static_cast<size_t>(shard)];
+  if (deps_.tiers == nullptr) return deps_.db->Get(options, family, key, stored);
+  for (;;) {
+    const TieredRead below(deps_.tiers, shards, view);
+    *level = 0;
+    rocksdb::Status s = deps_.db->Get(options, family, key, stored);
+    if (s.IsNotFound()) {
+      s = below.Get(shard, key, stored, level);
+      if (below.Again()) continue;
+    }
+    if (s.ok()) {
+      CountTier(*level, view == nullptr, shard, key);
+    } else if (s.IsNotFound()) {
+      tier_reads_.absent.Add();
+    }
+    return s;
+  }
+}
+
+void PointReader::CountTier(int level, bool present, int shard, const rocksdb::Slice& key) {
+  tier_reads_.found[static_cast<size_t>(deps_.tiers->TierOf(level))].Add();
+  if (level > 0 && present && deps_.on_colder_read) {
+    const std::string_view bytes(key.data(), key.size());
+    deps_.on_colder_read(shard, bytes, HashKey(bytes));
+  }
+}
+
+// Completes a chunk whose keys in ThreadScratch the hot store was asked for.
+void PointReader::AskColder(const ReadBatch& batch, const Shards& shards, const TieredRead& below,
+                            uint32_t begin, size_t count) {
+  Scratch& scratch = ThreadScratch();
+  const auto* keys = batch.missing.data() + begin;
+  std::array<uint8_t, kMaxChunk> levels{};
+  below.MultiGet(keys[0].shard, count, scratch.keys.data(), scratch.values.data(),
+                 scratch.statuses.data(), levels.data());
+  const bool again = below.Again();
+  for (size_t i = 0; i < count; i++) {
+    const rocksdb::Status& s = scratch.statuses[i];
+    if (again && (levels[i] > 0 || s.IsNotFound())) {
+      int level = 0;
+      scratch.values[i].Reset();
+      scratch.statuses[i] = AskStores(keys[i].shard, shards, batch.view.get(), scratch.keys[i],
+                                      &scratch.values[i], &level);
+    } else if (s.ok()) {
+      CountTier(levels[i], batch.view == nullptr, keys[i].shard, scratch.keys[i]);
+    } else if (s.IsNotFound()) {
+      tier_reads_.absent.Add();
+    }
+  }
 }
 
 bool PointReader::Start(const std::shared_ptr<ReadBatch>& batch) {
@@ -198,10 +253,17 @@ void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, Aren
     if (view == nullptr) scratch.tickets[i] = deps_.cache->BeginFill(keys[i].hash);
   }
   if (count == 1) {
-    scratch.statuses[0] = deps_.db->Get(options, shard, scratch.keys[0], &scratch.values[0]);
-  } else {
+    int level = 0;
+    scratch.statuses[0] =
+        AskStores(keys[0].shard, shards, view, scratch.keys[0], &scratch.values[0], &level);
+  } else if (deps_.tiers == nullptr) {
     deps_.db->MultiGet(options, shard, count, scratch.keys.data(), scratch.values.data(),
                        scratch.statuses.data());
+  } else {
+    const TieredRead below(deps_.tiers, shards, view);
+    deps_.db->MultiGet(options, shard, count, scratch.keys.data(), scratch.values.data(),
+                       scratch.statuses.data());
+    AskColder(*batch, shards, below, begin, count);
   }
   for (size_t i = 0; i < count; i++) {
     const rocksdb::Status& s = scratch.statuses[i];

@@ -2,7 +2,8 @@
 //
 // Steps of a batch: the caller's thread asks the hot cache for every key; what is missing is
 // grouped by shard and cut into chunks of 32 to 128 keys; as many pool threads as there are chunks
-// take them one after another, each chunk one RocksDB MultiGet; the last to finish reports.
+// take them one after another, each chunk one RocksDB MultiGet for each tier that is asked; the
+// last to finish reports.
 //
 // Invariants:
 //   - A value enters the hot cache only under a ticket taken before the store was read (I9).
@@ -22,14 +23,17 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/cache/heat_sketch.h"
 #include "engine/cache/hot_cache.h"
 #include "engine/clock.h"
 #include "engine/metrics/metrics.h"
 #include "engine/platform/thread_pool.h"
 #include "engine/read/arena.h"
 #include "engine/read/read_view.h"
+#include "engine/read/tiered_reads.h"
 #include "engine/shard/activity.h"
 #include "engine/shard/shards.h"
+#include "engine/tier/tier_set.h"
 
 namespace thermocline {
 
@@ -76,6 +80,10 @@ class PointReader {
     ThreadPool* pool = nullptr;
     Metrics* metrics = nullptr;
     ShardActivity* activity = nullptr;  // may be null
+    TierSet* tiers = nullptr;           // null: there is the hot store alone
+    HeatSketch* heat = nullptr;         // counts reads; null likewise
+    // Told of each read of the present that a colder store answered. May be null.
+    std::function<void(int shard, std::string_view key, uint64_t hash)> on_colder_read;
   };
 
   explicit PointReader(Dependencies dependencies) : deps_(std::move(dependencies)) {}
@@ -85,6 +93,7 @@ class PointReader {
   // Asks the hot cache alone. fn(std::string_view) sees the value under the cache's lock.
   template <class Fn>
   Cached GetCached(std::string_view key, uint64_t hash, Fn&& fn) {
+    if (deps_.heat != nullptr) deps_.heat->Touch(hash);
     const HotCache::Found found = deps_.cache->Get(
         key, hash, [this] { return deps_.clock->NowMs(); },
         [&](std::string_view value, uint64_t) { fn(value); });
@@ -108,6 +117,9 @@ class PointReader {
   // goes on and will call done().
   bool Start(const std::shared_ptr<ReadBatch>& batch);
 
+  // Of reads that reached the stores; zero without colder tiers.
+  const TierReadCounters& tier_reads() const { return tier_reads_; }
+
  private:
   void NoteHit(std::string_view key) {
     thread_local uint32_t tick = 0;
@@ -117,6 +129,12 @@ class PointReader {
   void NoteReads(size_t shard, uint64_t records);
   Status GetStored(std::string_view key, uint64_t hash, const ReadView* view,
                    rocksdb::PinnableSlice* stored, std::string_view* value, bool* found);
+  // Asks the stores, hotter first. *level: which one had the key.
+  rocksdb::Status AskStores(int shard, const Shards& shards, const ReadView* view,
+                            const rocksdb::Slice& key, rocksdb::PinnableSlice* stored, int* level);
+  void CountTier(int level, bool present, int shard, const rocksdb::Slice& key);
+  void AskColder(const ReadBatch& batch, const Shards& shards, const TieredRead& below,
+                 uint32_t begin, size_t count);
   bool AskCache(ReadBatch* batch);
   void Plan(ReadBatch* batch);
   void Work(ReadBatch* batch);
@@ -124,6 +142,7 @@ class PointReader {
   void ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, ArenaWriter* writer);
 
   const Dependencies deps_;
+  TierReadCounters tier_reads_;
 };
 
 }  // namespace thermocline

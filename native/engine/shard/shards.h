@@ -12,8 +12,16 @@
 
 #include "engine/shard/shard_table.h"
 #include "engine/shard/slot.h"
+#include "engine/tier/tier.h"
 
 namespace thermocline {
+
+// A colder tier's store, as reads and steps see it.
+struct ColderShards {
+  Tier tier = Tier::kCold;
+  rocksdb::DB* db = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;  // by shard index
+};
 
 struct Shards {
   ShardTable table;
@@ -21,6 +29,10 @@ struct Shards {
   // (tests with a fake store).
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
 
+  // The colder tiers, hotter first: colder[i] is level i + 1. Empty: the hot store is all there is.
+  std::vector<ColderShards> colder;
+
+  int levels() const { return 1 + static_cast<int>(colder.size()); }
   int count() const { return static_cast<int>(handles.size()); }
   int IndexOf(std::string_view key) const { return table.IndexOfSlot(SlotOf(key)); }
 };

@@ -371,6 +371,36 @@ Status HotStore::PutMeta(const std::vector<std::pair<std::string_view, std::stri
   return Status::From(s, "writing the database's own records");
 }
 
+Status HotStore::DeleteMeta(std::string_view key, bool sync) {
+  const CommitHeader header{.origin = CommitOrigin::kInternal,
+                            .kind = CommitKind::kAtomic,
+                            .first_commit_id = 0,
+                            .operation_count = 1};
+  rocksdb::WriteBatch batch;
+  const EncodedCommitHeader encoded = EncodeCommitHeader(header);
+  rocksdb::Status s = batch.PutLogData({encoded.bytes, encoded.size});
+  if (s.ok()) s = batch.Delete(meta_, rocksdb::Slice(key.data(), key.size()));
+  rocksdb::WriteOptions write;
+  write.sync = sync;
+  if (s.ok()) s = db_->Write(write, &batch);
+  return Status::From(s, "deleting one of the database's own records");
+}
+
+Status HotStore::ScanMeta(
+    std::string_view prefix,
+    const std::function<Status(std::string_view key, std::string_view payload)>& fn) const {
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions(), meta_));
+  const rocksdb::Slice start(prefix.data(), prefix.size());
+  for (it->Seek(start); it->Valid() && it->key().starts_with(start); it->Next()) {
+    const std::string_view key(it->key().data(), it->key().size());
+    std::string_view payload;
+    Status status = OpenMeta(key, {it->value().data(), it->value().size()}, &payload);
+    if (status.ok()) status = fn(key, payload);
+    if (!status.ok()) return status;
+  }
+  return Status::From(it->status(), "reading the database's own records");
+}
+
 rocksdb::ColumnFamilyHandle* HotStore::FindHandle(const std::string& name) const {
   for (rocksdb::ColumnFamilyHandle* handle : handles_) {
     if (handle->GetName() == name) return handle;

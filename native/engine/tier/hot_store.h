@@ -15,6 +15,7 @@
 
 #include <rocksdb/db.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -50,6 +51,7 @@ class HotStore {
   Status Flush();
 
   rocksdb::DB* db() const { return db_.get(); }
+  rocksdb::ColumnFamilyHandle* meta() const { return meta_; }
   const std::shared_ptr<const Shards>& shards() const { return shards_; }
   // After Open has failed: whether only because the store was created with a log and opened
   // without, or the other way round.
@@ -64,6 +66,12 @@ class HotStore {
   Status GetMeta(std::string_view key, std::string* payload, bool* found) const;
   // Writes meta records as one internal commit. REQUIRES: not read-only.
   Status PutMeta(const std::vector<std::pair<std::string_view, std::string>>& records, bool sync);
+  // Deletes a meta record, likewise.
+  Status DeleteMeta(std::string_view key, bool sync);
+  // Calls fn for every meta record whose key begins with `prefix`, until it fails.
+  Status ScanMeta(
+      std::string_view prefix,
+      const std::function<Status(std::string_view key, std::string_view payload)>& fn) const;
 
  private:
   Status OpenRocks(const std::string& directory, const std::vector<std::string>& families);

@@ -24,6 +24,11 @@ inline constexpr std::string_view kShards = "shards";           // ShardTable::E
 inline constexpr std::string_view kClock = "clock";             // fixed64 high-water mark, Unix ms
 inline constexpr std::string_view kHotTier = "tier/hot";        // TierIdentity
 inline constexpr std::string_view kShardTimes = "shard-times";  // ShardActivity::Encode
+inline constexpr std::string_view kWarmTier = "tier/warm";      // ColderTierRecord
+inline constexpr std::string_view kColdTier = "tier/cold";      // ColderTierRecord
+inline constexpr std::string_view kHeat = "heat";               // HeatSketch::Encode
+inline constexpr std::string_view kIntents = "intent/";         // prefix: RangeIntent, by commit id
+inline constexpr std::string_view kTierIdentity = "identity";   // in a colder store: TierOwnRecord
 inline constexpr std::string_view kLog = "log";  // u8: 1 with a write-ahead log, 0 without
 }  // namespace meta_key
 
@@ -40,6 +45,25 @@ struct TierIdentity {
   uint64_t last_step = 0;  // of the migrator
 };
 
+// What hot's meta says about a colder tier.
+struct ColderTierRecord {
+  TierIdentity identity;
+  std::string path;  // as given; relative ones are relative to the database's folder
+};
+
+// What a colder store says about itself.
+struct TierOwnRecord {
+  TierIdentity identity;
+  std::string owner;  // the UUID of the hot store it belongs to
+};
+
+// A range delete that the colder stores have not seen yet (I8).
+struct RangeIntentRecord {
+  std::string start;  // inclusive
+  std::string end;    // exclusive
+  bool has_end = false;
+};
+
 // Why a database created without a log cannot be opened with one, or the other way round.
 Status LogMismatch(bool created_without_log);
 
@@ -49,6 +73,16 @@ Status OpenMeta(std::string_view key, std::string_view sealed, std::string_view*
 
 std::string EncodeTierIdentity(const TierIdentity& identity);
 Status DecodeTierIdentity(std::string_view payload, TierIdentity* identity);
+
+std::string EncodeColderTier(const ColderTierRecord& record);
+Status DecodeColderTier(std::string_view payload, ColderTierRecord* record);
+std::string EncodeTierOwn(const TierOwnRecord& record);
+Status DecodeTierOwn(std::string_view payload, TierOwnRecord* record);
+std::string EncodeRangeIntent(const RangeIntentRecord& record);
+Status DecodeRangeIntent(std::string_view payload, RangeIntentRecord* record);
+// The meta key of an intent: by commit, and by its number within the group that wrote it, since a
+// commit may delete several ranges. Ordered like the commits.
+std::string IntentKey(uint64_t commit_id, uint32_t index);
 
 // 16 bytes from the operating system's random source.
 std::string NewUuid();

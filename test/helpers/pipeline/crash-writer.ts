@@ -23,6 +23,8 @@ export interface CrashWriter {
   callers: number;
   /** Milliseconds of a group window, 0 mostly. */
   window: number;
+  /** With colder tiers, and records on the move between them all the time. */
+  tiered: boolean;
 }
 
 const args: CrashWriter = isMainThread ? programArgument<CrashWriter>() : workerData.args;
@@ -37,6 +39,7 @@ if (isMainThread) {
 const db = await open(args.location, {
   valueEncoding: 'utf8',
   group: { window: args.window },
+  ...(args.tiered ? { tiers: { hot: { capacity: '512KB' }, warm: { capacity: '8MB' }, cold: {} } } : {}),
   // Small, so that flushes, new logs and compactions happen all the time.
   memory: { writeBuffer: '1MB', hotCache: '1MB', blockCache: '1MB' },
 });
@@ -99,10 +102,26 @@ async function maintaining(): Promise<void> {
   }
 }
 
+async function moving(): Promise<void> {
+  const tiers = ['hot', 'warm', 'cold'] as const;
+  for (;;) {
+    const from = random.below(3);
+    const to = (from + 1 + random.below(2)) % 3;
+    const odd = random.below(2) === 1;
+    await db.tiers.migrate({
+      from: tiers[from] as (typeof tiers)[number],
+      to: tiers[to] as (typeof tiers)[number],
+      ...(random.below(2) === 1 ? {} : { filter: (key) => (key.charCodeAt(key.length - 1) & 1) === Number(odd) }),
+    });
+    await new Promise((resolve) => setTimeout(resolve, random.below(20)));
+  }
+}
+
 // Unhandled failures end the process with their stack, which the test shows.
 void Promise.all([
   ...Array.from({ length: args.callers }, caller),
   counting('wal'),
   counting('fsync'),
   ...(writer === 0 ? [maintaining()] : []),
+  ...(writer === 0 && args.tiered ? [moving()] : []),
 ]);

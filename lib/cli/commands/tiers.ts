@@ -1,0 +1,51 @@
+import type { Command } from 'commander';
+import type { TiersReport } from '../../index.ts';
+import { reading } from '../database.ts';
+import type { Output } from '../output.ts';
+import { formatTable, formatTabs } from '../table.ts';
+import { formatBytes, formatCount } from '../text.ts';
+
+/** `thermocline tiers <db>` */
+export function addTiers(program: Command, output: Output): void {
+  program
+    .command('tiers')
+    .description('print what each tier holds and costs')
+    .argument('<db>', 'folder of the database')
+    .option('--json', 'the whole report as one JSON object')
+    .action(async (location: string, flags: { json?: boolean }) => {
+      const report = await reading(location, (db) => db.tiers.report());
+      if (flags.json) return output.line(JSON.stringify(report, undefined, 2));
+      if (!output.isTerminal) return output.write(formatTabs(plainRows(report)));
+      const head = ['tier', 'on disk', 'records', 'ratio', 'per TB and month', 'per month', 'folder'];
+      await output.write(formatTable({ head, rows: rows(report), right: [1, 2, 3, 4, 5] }, true));
+      const { perMonth, allHotPerMonth, saved } = report.cost;
+      await output.line(
+        `${money(perMonth)} a month; all hot ${money(allHotPerMonth)}; saved ${(saved * 100).toFixed(1)}%`,
+      );
+    });
+}
+
+function money(amount: number): string {
+  return amount === 0 ? '0' : amount.toPrecision(3);
+}
+
+function rows({ tiers }: TiersReport): string[][] {
+  return tiers.map((tier) => [
+    tier.tier,
+    formatBytes(tier.bytes),
+    formatCount(tier.records),
+    tier.compressionRatio.toFixed(2),
+    String(tier.costPerTB),
+    money(tier.costPerMonth),
+    tier.path,
+  ]);
+}
+
+function plainRows({ tiers, cost }: TiersReport): string[][] {
+  const each = tiers.flatMap((tier) =>
+    Object.entries(tier)
+      .filter(([, value]) => typeof value !== 'object')
+      .map(([name, value]) => [`${tier.tier}.${name}`, String(value)]),
+  );
+  return [...each, ...Object.entries(cost).map(([name, value]) => [`cost.${name}`, String(value)])];
+}

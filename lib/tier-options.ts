@@ -1,0 +1,110 @@
+import { type Compression, checkCompression } from './compression.ts';
+import { invalid } from './error.ts';
+import { parseSize, type Size } from './size.ts';
+
+/** The tiers by name, hottest first. */
+export type TierName = 'hot' | 'warm' | 'cold';
+
+/** @internal In the order of their numbers. */
+export const TIER_NAMES: readonly TierName[] = ['hot', 'warm', 'cold'];
+
+/** One tier: a store of its own, on a disk of its own. */
+export interface TierOptions {
+  /**
+   * Folder of the tier, absolute or relative to the database's. Default: `warm` or `cold` in the database's folder, or
+   * where the tier was last. The hot tier always lies in the database's folder.
+   */
+  path?: string;
+  /** What the tier may hold. Default: what its disk holds. */
+  capacity?: Size;
+  /**
+   * As the database's `compression`. Default: hot as the database, warm `['none', 'none', 'lz4']`, cold `'zstd:10'` with
+   * a dictionary of 16 KB.
+   */
+  compression?: Compression;
+  /** Blocks, indexes and filters in memory. Default: hot `memory.blockCache`, warm 32 MB, cold 16 MB. */
+  blockCache?: Size;
+  /** Default: hot `memory.writeBuffer`, warm and cold 8 MB. */
+  writeBuffer?: Size;
+  /** Bits per key of the filters that spare reads of the disk, 1 to 32. Default 10, cold 14. */
+  filterBits?: number;
+  /** Bytes per second that flushes and compactions of the tier may write. Default: unlimited. */
+  rateLimit?: Size;
+  /** Price of a terabyte for a month, in any currency, for the report. Default 300, 100 and 20. */
+  costPerTB?: number;
+}
+
+/**
+ * The tiers of a database. A tier that is not named stays as it is: there, if the database has it. `null` removes one,
+ * which must be empty.
+ */
+export interface TiersOptions {
+  hot?: TierOptions;
+  warm?: TierOptions | null;
+  cold?: TierOptions | null;
+}
+
+const MEMBERS = new Set([
+  'path',
+  'capacity',
+  'compression',
+  'blockCache',
+  'writeBuffer',
+  'filterBits',
+  'rateLimit',
+  'costPerTB',
+]);
+
+function number(value: unknown, name: string, least: number, most: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && value >= least && value <= most) return value;
+  throw invalid(`${name} must be a number from ${least} to ${most}`);
+}
+
+function objectOf(value: unknown, known: ReadonlySet<string>, name: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(`${name} must be an object`);
+  for (const member of Object.keys(value)) {
+    if (!known.has(member)) {
+      throw invalid(`unknown option '${member}' of ${name}; known are ${[...known].join(', ')}`);
+    }
+  }
+  return value as Record<string, unknown>;
+}
+
+function tierOptions(tier: TierName, value: unknown): object | null {
+  const name = `tiers.${tier}`;
+  if (value === null && tier !== 'hot') return null;
+  const given = objectOf(value, MEMBERS, name);
+  const { path } = given;
+  if (path !== undefined && (typeof path !== 'string' || path === '' || path.includes('\0'))) {
+    throw invalid(`${name}.path must be the path of a folder`);
+  }
+  if (path !== undefined && tier === 'hot') {
+    throw invalid("the hot tier lies in the database's own folder: tiers.hot takes no path");
+  }
+  const size = (member: string) =>
+    given[member] === undefined ? undefined : parseSize(given[member], `${name}.${member}`);
+  const compression = checkCompression(given.compression, `${name}.compression`);
+  return {
+    path,
+    capacity: size('capacity'),
+    compression: compression?.levels,
+    dictionaryBytes: compression?.dictionaryBytes,
+    blockCache: size('blockCache'),
+    writeBuffer: size('writeBuffer'),
+    filterBits: number(given.filterBits, `${name}.filterBits`, 1, 32),
+    rateLimit: size('rateLimit'),
+    costPerTB: number(given.costPerTB, `${name}.costPerTB`, 0, 1e12),
+  };
+}
+
+/** @internal Checks `tiers` and gives what the engine is told. */
+export function checkTiers(value: unknown): Record<string, object | null> | undefined {
+  if (value === undefined) return undefined;
+  const given = objectOf(value, new Set(TIER_NAMES), 'tiers');
+  const checked: Record<string, object | null> = {};
+  for (const tier of TIER_NAMES) {
+    if (given[tier] !== undefined) checked[tier] = tierOptions(tier, given[tier]);
+  }
+  return checked;
+}

@@ -1,0 +1,91 @@
+#include "engine/cache/heat_sketch.h"
+
+#include <algorithm>
+#include <bit>
+#include <vector>
+
+#include "engine/record/coding.h"
+
+namespace thermocline {
+
+namespace {
+
+constexpr char kVersion = 1;
+
+}  // namespace
+
+HeatSketch::HeatSketch(size_t counters)
+    : counters_(counters), table_(std::make_unique<std::atomic<uint8_t>[]>(counters)) {}
+
+void HeatSketch::Add(uint64_t hash) {
+  std::atomic<uint8_t>* const line = table_.get() + LineOf(hash) * kLine;
+  int least = kMax;
+  for (int row = 0; row < kRows; row++) {
+    least = std::min<int>(least, line[PlaceOf(hash, row)].load(std::memory_order_relaxed));
+  }
+  if (least == kMax) return;
+  for (int row = 0; row < kRows; row++) {
+    std::atomic<uint8_t>& counter = line[PlaceOf(hash, row)];
+    if (counter.load(std::memory_order_relaxed) == least) {
+      counter.store(static_cast<uint8_t>(least + 1), std::memory_order_relaxed);
+    }
+  }
+  added_.fetch_add(1, std::memory_order_relaxed);
+}
+
+int HeatSketch::Estimate(uint64_t hash) const {
+  const std::atomic<uint8_t>* const line = table_.get() + LineOf(hash) * kLine;
+  int least = kMax;
+  for (int row = 0; row < kRows; row++) {
+    least = std::min<int>(least, line[PlaceOf(hash, row)].load(std::memory_order_relaxed));
+  }
+  return least;
+}
+
+void HeatSketch::Halve() {
+  for (size_t i = 0; i < counters_; i++) {
+    const uint8_t count = table_[i].load(std::memory_order_relaxed);
+    if (count != 0) table_[i].store(count / 2, std::memory_order_relaxed);
+  }
+  added_.store(added_.load(std::memory_order_relaxed) / 2, std::memory_order_relaxed);
+}
+
+std::string HeatSketch::Encode() const {
+  std::string encoded = {kVersion, static_cast<char>(std::bit_width(counters_) - 1)};
+  uint32_t zeros = 0;
+  for (size_t i = 0; i < counters_; i++) {
+    const uint8_t count = table_[i].load(std::memory_order_relaxed);
+    if (count == 0) {
+      zeros++;
+      continue;
+    }
+    PutVarint32(&encoded, zeros);
+    encoded.push_back(static_cast<char>(count));
+    zeros = 0;
+  }
+  return encoded;
+}
+
+bool HeatSketch::Decode(std::string_view encoded) {
+  if (encoded.size() < 2 || encoded[0] != kVersion ||
+      encoded[1] != static_cast<char>(std::bit_width(counters_) - 1)) {
+    return false;
+  }
+  const char* p = encoded.data() + 2;
+  const char* const limit = encoded.data() + encoded.size();
+  std::vector<uint8_t> counts(counters_);
+  uint64_t total = 0;
+  for (size_t at = 0; p < limit; at++) {
+    uint32_t zeros = 0;
+    p = GetVarint32(p, limit, &zeros);
+    if (p == nullptr || p == limit || zeros >= counters_ - at) return false;
+    at += zeros;
+    counts[at] = static_cast<uint8_t>(*p++);
+    total += counts[at];
+  }
+  for (size_t i = 0; i < counters_; i++) table_[i].store(counts[i], std::memory_order_relaxed);
+  added_.store(total / kRows, std::memory_order_relaxed);
+  return true;
+}
+
+}  // namespace thermocline

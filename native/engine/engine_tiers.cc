@@ -1,0 +1,90 @@
+// The engine's side of the tiers: figures, disks, and the keeping of heat.
+
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include "engine/engine.h"
+#include "engine/platform/disk.h"
+
+namespace thermocline {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+}  // namespace
+
+TierFigures Engine::FiguresOf(int level) {
+  TierFigures figures;
+  figures.tier = tiers_->TierOf(level);
+  if (level == 0) {
+    const TierOptions hot = WithDefaults(Tier::kHot, options_.tiers.at(Tier::kHot));
+    figures.path = (fs::path(location_) / "hot").string();
+    figures.capacity_bytes = hot.capacity_bytes;
+    figures.cost_per_tb = hot.cost_per_tb;
+    ReadStoreFigures(store_.db(), shards_->handles, &figures);
+  } else {
+    const TierStore& store = tiers_->store(level);
+    figures.path = store.directory();
+    figures.capacity_bytes = store.options().capacity_bytes;
+    figures.cost_per_tb = store.options().cost_per_tb;
+    ReadStoreFigures(store.db(), store.handles(), &figures);
+    figures.written_bytes += store.ingested_bytes();
+  }
+  return figures;
+}
+
+TierReport Engine::ReportTiers() {
+  TierReport report;
+  const HotCache::Stats cache = cache_->GetStats();
+  report.from_memory = cache.hits + cache.negative_hits;
+  report.absent = reader_->tier_reads().absent.Total();
+  if (stepper_) report.promoted = stepper_->promoted();
+  if (migrator_) report.trouble = migrator_->status().trouble;
+  for (int level = 0; level < tiers_->levels(); level++) {
+    TierFigures figures = FiguresOf(level);
+    figures.found = reader_->tier_reads().found[static_cast<size_t>(figures.tier)].Total();
+    for (int other = 0; stepper_ && other < tiers_->levels(); other++) {
+      const MoveTotals in = stepper_->totals(other, level);
+      const MoveTotals out = stepper_->totals(level, other);
+      figures.moved_in_records += in.records;
+      figures.moved_in_bytes += in.bytes;
+      figures.moved_out_records += out.records;
+      figures.moved_out_bytes += out.bytes;
+    }
+    report.tiers.push_back(std::move(figures));
+  }
+  return report;
+}
+
+bool Engine::DiskOf(int level, uint64_t* capacity, uint64_t* used) {
+  const auto folder_of = [this](int of) {
+    return of == 0 ? location_ : tiers_->store(of).directory();
+  };
+  std::error_code error;
+  const fs::space_info space = fs::space(folder_of(level), error);
+  if (error) return false;
+  // Moving records to another folder of the same disk frees nothing there.
+  for (int below = level + 1; below < tiers_->levels(); below++) {
+    if (SameFileSystem(folder_of(level), folder_of(below))) return false;
+  }
+  *capacity = space.capacity;
+  *used = space.capacity - space.available;
+  return true;
+}
+
+void Engine::LoadHeat() {
+  std::string payload;
+  bool found = false;
+  // What cannot be read is learned again.
+  if (store_.GetMeta(meta_key::kHeat, &payload, &found).ok() && found) (void)heat_->Decode(payload);
+}
+
+void Engine::KeepHeat() {
+  if (options_.read_only) return;
+  // If this fails the heat is learned again.
+  (void)store_.PutMeta({{meta_key::kHeat, heat_->Encode()}}, /*sync=*/false);
+}
+
+}  // namespace thermocline

@@ -1,0 +1,62 @@
+// Point reads below the hot store (I2): warm, then cold, each asked only for what is still missing.
+//
+// The order in which a reader of the present asks keeps records that sink from falling between two
+// stores: a store lets go of a record only after the lower one holds it. Records that are lifted go
+// the other way; a reader that overlaps such a move reads again (Again).
+//
+// Thread safety: pure functions over what the caller holds, but for the counters.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "engine/metrics/counter.h"
+#include "engine/read/read_view.h"
+#include "engine/shard/shards.h"
+#include "engine/tier/range_intents.h"
+#include "engine/tier/tier_set.h"
+
+namespace thermocline {
+
+// Which level answered the reads that the hot cache did not.
+struct TierReadCounters {
+  std::array<Counter, kTierCount> found;  // by tier
+  Counter absent;
+};
+
+// What a read notes before it asks the hot store.
+class TieredRead {
+ public:
+  TieredRead(TierSet* tiers, const Shards& shards, const ReadView* view)
+      : tiers_(tiers), shards_(shards), view_(view) {
+    if (view_ != nullptr) return;
+    lifts_ = tiers_->lifts();
+    if (tiers_->intents().any()) present_ = tiers_->intents().Pending();
+  }
+
+  // Reads a key that the hot store lacks. NotFound if every store does. *level: which had it.
+  rocksdb::Status Get(int shard, const rocksdb::Slice& key, rocksdb::PinnableSlice* stored,
+                      int* level) const;
+  // The same for those of `count` keys of one shard whose status is NotFound; `levels` gets the
+  // level for each key that is found below.
+  void MultiGet(int shard, size_t count, const rocksdb::Slice* keys, rocksdb::PinnableSlice* values,
+                rocksdb::Status* statuses, uint8_t* levels) const;
+
+  // Whether what was read below the hot store must be read again, the hot store first.
+  bool Again() const { return view_ == nullptr && tiers_->lifts() != lifts_; }
+
+ private:
+  rocksdb::ReadOptions OptionsOf(size_t colder) const;
+  const RangeIntents::List& intents() const { return view_ ? view_->intents() : present_; }
+
+  TierSet* const tiers_;
+  const Shards& shards_;
+  const ReadView* const view_;
+  uint64_t lifts_ = 0;
+  RangeIntents::List present_;
+};
+
+}  // namespace thermocline

@@ -1,0 +1,255 @@
+#include "engine/tier/migrator.h"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <utility>
+
+#include "engine/platform/thread_pool.h"
+#include "engine/platform/time.h"
+
+namespace thermocline {
+
+namespace {
+
+constexpr uint64_t kSecond = 1'000'000'000;
+constexpr uint64_t kCheckNanos = kSecond;
+constexpr uint64_t kKeepNanos = 300 * kSecond;
+constexpr uint64_t kLeaveAloneNanos = 30 * kSecond;
+constexpr size_t kMaxQueuedKeys = 8192;
+constexpr size_t kMaxQueuedBytes = 1 * kMiB;
+constexpr size_t kPromotionKeys = 256;  // to one step
+// Writes that wait longer than this make migration wait too, but not for ever.
+constexpr uint64_t kSufferingNanos = 20'000'000;
+constexpr uint64_t kPauseNanos = 20'000'000;
+constexpr int kMaxPauses = 100;
+constexpr int kSampleRecords = 1024;
+constexpr int kSampleSeeks = 4;
+
+}  // namespace
+
+Migrator::Migrator(Dependencies dependencies)
+    : deps_(std::move(dependencies)),
+      hands_(static_cast<size_t>(deps_.tiers->levels())),
+      left_alone_until_(static_cast<size_t>(deps_.tiers->levels())) {
+  kept_nanos_ = NowNanos();
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Migrator::Offer(int shard, std::string_view key, uint64_t hash) {
+  if (deps_.heat->Estimate(hash) <= promote_above_.load(std::memory_order_relaxed)) return;
+  std::lock_guard lock(mutex_);
+  if (queued_hashes_.size() >= kMaxQueuedKeys || queued_bytes_ > kMaxQueuedBytes) return;
+  if (!queued_hashes_.insert(hash).second) return;
+  queue_[shard].emplace_back(key);
+  queued_bytes_ += key.size();
+  if (!std::exchange(awake_, true)) wake_.notify_one();
+}
+
+void Migrator::Wake() {
+  std::lock_guard lock(mutex_);
+  awake_ = true;
+  wake_.notify_one();
+}
+
+void Migrator::Stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+MigratorStatus Migrator::status() {
+  std::lock_guard lock(mutex_);
+  return status_;
+}
+
+bool Migrator::stopping() {
+  std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+bool Migrator::Sleep(uint64_t nanos) {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, std::chrono::nanoseconds(nanos), [this] { return stopping_; });
+  return !stopping_;
+}
+
+void Migrator::Run() {
+  NameThisThread("tc-migrate");
+  for (;;) {
+    Queue queue;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, std::chrono::nanoseconds(kCheckNanos),
+                     [this] { return awake_ || stopping_; });
+      if (stopping_) return;
+      awake_ = false;
+      queue.swap(queue_);
+      queued_hashes_.clear();
+      queued_bytes_ = 0;
+    }
+    try {
+      if (deps_.tiers->intents().any()) {
+        SetTrouble(0, deps_.stepper->ApplyIntents());
+      }
+      PromoteAll(std::move(queue));
+      const uint64_t now = NowNanos();
+      if (now - checked_nanos_ < kCheckNanos) continue;
+      checked_nanos_ = now;
+      if (deps_.heat->IsDue()) deps_.heat->Halve();
+      CheckLevels();
+      if (now - kept_nanos_ > kKeepNanos) {
+        kept_nanos_ = now;
+        deps_.keep_heat();
+      }
+    } catch (const std::exception& error) {
+      SetTrouble(0, {Code::kIo, std::string("migration failed: ") + error.what()});
+    }
+  }
+}
+
+void Migrator::PromoteAll(Queue queue) {
+  for (auto& [shard, keys] : queue) {
+    std::sort(keys.begin(), keys.end());
+    for (size_t begin = 0; begin < keys.size() && !stopping(); begin += kPromotionKeys) {
+      const size_t end = std::min(keys.size(), begin + kPromotionKeys);
+      const std::vector<std::string> some(keys.begin() + static_cast<std::ptrdiff_t>(begin),
+                                          keys.begin() + static_cast<std::ptrdiff_t>(end));
+      uint64_t copied = 0;
+      // What fails is promoted when it is read again.
+      (void)deps_.stepper->Promote(shard, some, &copied);
+      if (!Pace(0, 0)) return;
+    }
+  }
+}
+
+void Migrator::CheckLevels() {
+  for (int level = 0; level + 1 < deps_.tiers->levels() && !stopping(); level++) {
+    const TierFigures figures = deps_.figures(level);
+    uint64_t capacity = figures.capacity_bytes;
+    uint64_t used = figures.LiveFileBytes() + figures.memory_bytes;
+    if (capacity == 0 && !deps_.disk(level, &capacity, &used)) continue;
+    const uint64_t bytes = BytesToSink(used, capacity);
+    if (bytes == 0) continue;
+    const size_t to = static_cast<size_t>(level) + 1;
+    if (NowNanos() < left_alone_until_[to]) continue;
+    const TierFigures below = deps_.figures(level + 1);
+    if (!HasRoom(below.LiveFileBytes() + below.memory_bytes, below.capacity_bytes)) {
+      SetTrouble(level + 1, {Code::kNoSpace, "the " + std::string(TierName(below.tier)) +
+                                                 " tier is full: it has reached its capacity"});
+      continue;
+    }
+    Sink(level, bytes);
+  }
+}
+
+void Migrator::SampleFrom(int level, int shard, const std::string& start, HeatSample* sample) {
+  const auto& handles = level == 0 ? deps_.shards->handles
+                                   : deps_.shards->colder[static_cast<size_t>(level) - 1].handles;
+  rocksdb::DB* const db =
+      level == 0 ? deps_.hot : deps_.shards->colder[static_cast<size_t>(level) - 1].db;
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      db->NewIterator(options, handles[static_cast<size_t>(shard)]));
+  it->Seek(start);
+  for (int i = 0; i < kSampleRecords && it->Valid(); i++, it->Next()) {
+    const int heat = deps_.heat->Estimate(HashKey({it->key().data(), it->key().size()}));
+    (*sample)[static_cast<size_t>(heat)] += it->key().size() + it->value().size();
+  }
+}
+
+// Looks at every shard from the hand on and from a few keys on that the tables' bounds offer.
+int Migrator::ChooseThreshold(int level, double share) {
+  HeatSample sample{};
+  const auto& colder = deps_.shards->colder;
+  rocksdb::DB* const db = level == 0 ? deps_.hot : colder[static_cast<size_t>(level) - 1].db;
+  const auto& handles =
+      level == 0 ? deps_.shards->handles : colder[static_cast<size_t>(level) - 1].handles;
+  for (int shard = 0; shard < deps_.shards->count(); shard++) {
+    SampleFrom(level, shard, hands_[static_cast<size_t>(level)].second, &sample);
+    rocksdb::ColumnFamilyMetaData meta;
+    db->GetColumnFamilyMetaData(handles[static_cast<size_t>(shard)], &meta);
+    std::vector<std::string> starts = {""};
+    for (const auto& files : meta.levels) {
+      for (const auto& file : files.files) starts.push_back(file.smallestkey);
+    }
+    const size_t stride = std::max<size_t>(1, starts.size() / kSampleSeeks);
+    for (size_t i = 0; i < starts.size(); i += stride) {
+      SampleFrom(level, shard, starts[i], &sample);
+    }
+  }
+  return HeatThreshold(sample, share);
+}
+
+void Migrator::Sink(int level, uint64_t bytes) {
+  const TierFigures before = deps_.figures(level);
+  const uint64_t held = std::max<uint64_t>(1, before.LiveFileBytes() + before.memory_bytes);
+  const int threshold = ChooseThreshold(
+      level, static_cast<double>(bytes) / static_cast<double>(std::max(held, bytes)));
+  promote_above_.store(std::max(1, threshold), std::memory_order_relaxed);
+  // Bytes of keys and values make fewer in the tables.
+  const double ratio = before.raw_bytes == 0 ? 1
+                                             : static_cast<double>(before.data_bytes) /
+                                                   static_cast<double>(before.raw_bytes);
+  auto& [hand_shard, hand_key] = hands_[static_cast<size_t>(level)];
+  uint64_t freed = 0;
+  // Once around: every shard, the first one in two parts.
+  for (int visited = 0; visited <= deps_.shards->count() && freed < bytes;) {
+    StepPlan plan;
+    plan.shard = hand_shard;
+    plan.from = level;
+    plan.to = level + 1;
+    plan.start = hand_key;
+    plan.pick = [&](std::string_view key, const Envelope&) {
+      return deps_.heat->Estimate(HashKey(key)) <= threshold;
+    };
+    StepResult result;
+    const Status status = deps_.stepper->Run(plan, &result);
+    SetTrouble(level + 1, status);
+    if (!status.ok()) return;
+    freed += static_cast<uint64_t>(static_cast<double>(result.bytes) * ratio);
+    hand_key = result.next;
+    if (result.done) {
+      hand_key.clear();
+      hand_shard = (hand_shard + 1) % deps_.shards->count();
+      visited++;
+    }
+    if (!Pace(level + 1, result.bytes)) return;
+  }
+  // Deletions in memory count for nothing yet.
+  SetTrouble(level, level == 0 ? deps_.flush_hot() : deps_.tiers->store(level).Flush());
+  std::lock_guard lock(mutex_);
+  status_.rounds++;
+  status_.threshold = threshold;
+}
+
+bool Migrator::Pace(int to, uint64_t bytes) {
+  if (to > 0) {
+    const uint64_t limit = deps_.tiers->store(to).options().rate_limit_bytes;
+    if (limit > 0 && !Sleep(bytes * kSecond / limit)) return false;
+  }
+  for (int pause = 0; pause < kMaxPauses; pause++) {
+    if (deps_.queue_age_nanos() < kSufferingNanos) break;
+    const uint64_t began = NowNanos();
+    if (!Sleep(kPauseNanos)) return false;
+    std::lock_guard lock(mutex_);
+    status_.paused_nanos += NowNanos() - began;
+  }
+  return !stopping();
+}
+
+void Migrator::SetTrouble(int to, const Status& status) {
+  if (!status.ok()) left_alone_until_[static_cast<size_t>(to)] = NowNanos() + kLeaveAloneNanos;
+  if (!status.ok() && to > 0) {
+    // RocksDB stops writing after a full disk until it is told to go on.
+    deps_.tiers->store(to).db()->Resume().PermitUncheckedError();
+  }
+  std::lock_guard lock(mutex_);
+  status_.trouble = std::string(status.message());
+}
+
+}  // namespace thermocline

@@ -1,0 +1,112 @@
+// The migrator: the thread that keeps the tiers as they should be.
+//
+// It carries out range deletes in the colder stores, promotes what is read from below and hot
+// enough, and, when a tier is above its high-water mark, sinks what is coldest: a hand goes around
+// the shards in steps, and a threshold is chosen from a sample so that one round frees what is
+// asked for. It pauses while writes wait, and keeps to the rate limit of the tier it writes to.
+//
+// Steps of one turn: range deletes; promotions; every second the tiers' fill levels, the fading of
+// the sketch, and every few minutes its keeping.
+//
+// A tier that is full or fails is left alone for a while, and its trouble shows in status().
+//
+// Thread safety: Offer, Wake and status from any thread; Stop by one.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_set>
+#include <vector>
+
+#include "engine/cache/heat_sketch.h"
+#include "engine/hash.h"
+#include "engine/status.h"
+#include "engine/tier/policy.h"
+#include "engine/tier/stepper.h"
+#include "engine/tier/tier_report.h"
+
+namespace thermocline {
+
+struct MigratorStatus {
+  uint64_t rounds = 0;        // of sinking
+  int threshold = -1;         // records up to this heat sank in the last round; -1: none yet
+  uint64_t paused_nanos = 0;  // because writes were waiting
+  std::string trouble;        // why migration into a tier stands still; empty: it does not
+};
+
+class Migrator {
+ public:
+  struct Dependencies {
+    Stepper* stepper = nullptr;
+    TierSet* tiers = nullptr;
+    HeatSketch* heat = nullptr;
+    std::shared_ptr<const Shards> shards;
+    rocksdb::DB* hot = nullptr;
+    // Of a level: file_bytes, entries and deleted, memory_bytes, capacity_bytes.
+    std::function<TierFigures(int level)> figures;
+    // What the disk of a level has in all and has used; false: it shares its disk with a colder
+    // level, or cannot say.
+    std::function<bool(int level, uint64_t* capacity, uint64_t* used)> disk;
+    // How long the oldest waiting write waits.
+    std::function<uint64_t()> queue_age_nanos;
+    // All families of hot at once, as a database without a log needs it.
+    std::function<Status()> flush_hot;
+    // Keeps the sketch.
+    std::function<void()> keep_heat;
+  };
+
+  explicit Migrator(Dependencies dependencies);
+  ~Migrator() { Stop(); }
+  Migrator(const Migrator&) = delete;
+  Migrator& operator=(const Migrator&) = delete;
+
+  // A record was read from below. Bounded and cheap: when much is waiting, it is dropped.
+  void Offer(int shard, std::string_view key, uint64_t hash);
+  // There is something to do, such as a range delete.
+  void Wake();
+  // Ends the step that is running, then joins the thread. Idempotent.
+  void Stop();
+  MigratorStatus status();
+
+ private:
+  using Queue = std::map<int, std::vector<std::string>>;  // keys by shard
+
+  void Run();
+  void PromoteAll(Queue queue);
+  void CheckLevels();
+  void Sink(int level, uint64_t bytes);
+  int ChooseThreshold(int level, double share);
+  void SampleFrom(int level, int shard, const std::string& start, HeatSample* sample);
+  // Waits for writes to flow, and for the rate limit after moving `bytes`. False: stopping.
+  bool Pace(int to, uint64_t bytes);
+  bool Sleep(uint64_t nanos);
+  bool stopping();
+  void SetTrouble(int to, const Status& status);
+
+  const Dependencies deps_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;                       // GUARDED_BY(mutex_)
+  bool awake_ = false;                          // GUARDED_BY(mutex_)
+  Queue queue_;                                 // GUARDED_BY(mutex_)
+  std::unordered_set<uint64_t> queued_hashes_;  // GUARDED_BY(mutex_)
+  size_t queued_bytes_ = 0;                     // GUARDED_BY(mutex_)
+  MigratorStatus status_;                       // GUARDED_BY(mutex_)
+  std::atomic<int> promote_above_{1};
+
+  // The thread's own.
+  std::vector<std::pair<int, std::string>> hands_;  // by level: shard and key
+  std::vector<uint64_t> left_alone_until_;          // by level that would be written to
+  uint64_t checked_nanos_ = 0;
+  uint64_t kept_nanos_ = 0;
+  std::thread thread_;  // last: it runs over all the members above
+};
+
+}  // namespace thermocline

@@ -1,0 +1,47 @@
+// What to move, decided from figures alone.
+//
+// Thread safety: pure functions.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "engine/cache/heat_sketch.h"
+
+namespace thermocline {
+
+// Shares of a tier's capacity: above `high` it sinks records until it is at `low`.
+struct WaterMarks {
+  double high = 0.85;
+  double low = 0.75;
+};
+
+// 0: the tier is not above its high-water mark. A capacity of 0 is unknown.
+inline uint64_t BytesToSink(uint64_t used, uint64_t capacity, const WaterMarks& marks = {}) {
+  const double capacity_bytes = static_cast<double>(capacity);
+  if (capacity == 0 || static_cast<double>(used) <= marks.high * capacity_bytes) return 0;
+  return used - static_cast<uint64_t>(marks.low * capacity_bytes);
+}
+
+// Whether a tier can take more records.
+inline bool HasRoom(uint64_t used, uint64_t capacity) {
+  return capacity == 0 || static_cast<double>(used) < 0.97 * static_cast<double>(capacity);
+}
+
+// The bytes of a sample of records, by their heat.
+using HeatSample = std::array<uint64_t, HeatSketch::kMax + 1>;
+
+// The smallest heat such that the records which are not hotter make up at least `share` of the
+// sample; kMax if `share` is everything.
+inline int HeatThreshold(const HeatSample& sample, double share) {
+  double total = 0;
+  for (const uint64_t bytes : sample) total += static_cast<double>(bytes);
+  double below = 0;
+  for (int heat = 0; heat < HeatSketch::kMax; heat++) {
+    below += static_cast<double>(sample[static_cast<size_t>(heat)]);
+    if (total > 0 && below >= share * total) return heat;
+  }
+  return HeatSketch::kMax;
+}
+
+}  // namespace thermocline

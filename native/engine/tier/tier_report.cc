@@ -1,0 +1,49 @@
+#include "engine/tier/tier_report.h"
+
+#include <rocksdb/db.h>
+#include <rocksdb/table_properties.h>
+
+#include <cstdlib>
+#include <map>
+
+namespace thermocline {
+
+uint64_t TierFigures::LiveFileBytes() const {
+  if (entries == 0) return file_bytes;
+  // A deletion frees itself and, as a rule, one record.
+  const double gone = 2.0 * static_cast<double>(deleted) / static_cast<double>(entries);
+  return gone >= 1 ? 0 : static_cast<uint64_t>(static_cast<double>(file_bytes) * (1 - gone));
+}
+
+void ReadStoreFigures(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& shards,
+                      TierFigures* figures) {
+  for (rocksdb::ColumnFamilyHandle* shard : shards) {
+    const auto property = [&](const std::string& name) {
+      uint64_t value = 0;
+      db->GetIntProperty(shard, name, &value);
+      return value;
+    };
+    figures->file_bytes += property(rocksdb::DB::Properties::kTotalSstFilesSize);
+    figures->memory_bytes += property(rocksdb::DB::Properties::kCurSizeAllMemTables);
+    figures->records += property(rocksdb::DB::Properties::kEstimateNumKeys);
+    rocksdb::TablePropertiesCollection tables;
+    if (db->GetPropertiesOfAllTables(shard, &tables).ok()) {
+      for (const auto& [name, table] : tables) {
+        figures->raw_bytes += table->raw_key_size + table->raw_value_size;
+        figures->data_bytes += table->data_size;
+        figures->deleted += table->num_deletions;
+        figures->entries += table->num_entries;
+      }
+    }
+    std::map<std::string, std::string> stats;
+    if (db->GetMapProperty(shard, rocksdb::DB::Properties::kCFStats, &stats)) {
+      const auto written = stats.find("compaction.Sum.WriteGB");
+      if (written != stats.end()) {
+        figures->written_bytes +=
+            static_cast<uint64_t>(std::strtod(written->second.c_str(), nullptr) * 1073741824.0);
+      }
+    }
+  }
+}
+
+}  // namespace thermocline

@@ -1,0 +1,399 @@
+#include "engine/tier/tier_store.h"
+
+#include <rocksdb/sst_file_writer.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "engine/tier/tier_rocks_options.h"
+
+namespace thermocline {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Below this a batch is cheaper than a table of its own, which compaction would have to merge.
+constexpr size_t kTableBytes = 512 * kKiB;
+
+rocksdb::Slice AsSlice(std::string_view s) { return {s.data(), s.size()}; }
+
+bool HasStore(const std::string& directory) {
+  std::error_code error;
+  return fs::exists(fs::path(directory) / "CURRENT", error);
+}
+
+bool IsEmptyFamily(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family) {
+  const std::unique_ptr<rocksdb::Iterator> any(db->NewIterator(rocksdb::ReadOptions(), family));
+  any->SeekToFirst();
+  return !any->Valid() && any->status().ok();
+}
+
+// The identity record of the store in `directory`, without opening it for writing.
+Status PeekOwn(const std::string& directory, rocksdb::Env* env, TierOwnRecord* own) {
+  rocksdb::DBOptions options;
+  if (env != nullptr) options.env = env;
+  options.info_log_level = rocksdb::InfoLogLevel::FATAL_LEVEL;
+  const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
+      {rocksdb::kDefaultColumnFamilyName, {}}, {std::string(kMetaColumnFamily), {}}};
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* opened = nullptr;
+  rocksdb::Status s = rocksdb::DB::OpenForReadOnly(options, directory, families, &handles, &opened);
+  if (!s.ok()) return Status::From(s, "opening the store in " + directory);
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  std::string sealed;
+  s = db->Get({}, handles[1], AsSlice(meta_key::kTierIdentity), &sealed);
+  for (rocksdb::ColumnFamilyHandle* handle : handles) {
+    db->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+  }
+  if (!s.ok()) return Status::From(s, "reading the identity of the store in " + directory);
+  std::string_view payload;
+  Status status = OpenMeta(meta_key::kTierIdentity, sealed, &payload);
+  return status.ok() ? DecodeTierOwn(payload, own) : status;
+}
+
+// Whether the store in `directory` is one that was killed before its identity was written: RocksDB
+// without a record.
+bool IsUnfinished(const std::string& directory, rocksdb::Env* env) {
+  rocksdb::DBOptions options;
+  if (env != nullptr) options.env = env;
+  options.info_log_level = rocksdb::InfoLogLevel::FATAL_LEVEL;
+  std::vector<std::string> names;
+  if (!rocksdb::DB::ListColumnFamilies(options, directory, &names).ok()) return false;
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const std::string& name : names) {
+    if (name != rocksdb::kDefaultColumnFamilyName && name != kMetaColumnFamily) return false;
+    families.emplace_back(name, rocksdb::ColumnFamilyOptions());
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* opened = nullptr;
+  if (!rocksdb::DB::OpenForReadOnly(options, directory, families, &handles, &opened).ok()) {
+    return false;
+  }
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  bool empty = true;
+  for (rocksdb::ColumnFamilyHandle* handle : handles) {
+    empty = empty && IsEmptyFamily(db.get(), handle);
+    db->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+  }
+  return empty;
+}
+
+}  // namespace
+
+std::string TierStore::Named() const {
+  return "the " + std::string(TierName(place_.tier)) + " tier in " + place_.directory;
+}
+
+Status TierStore::Destroy(const std::string& directory, std::string_view uuid, rocksdb::Env* env) {
+  if (!HasStore(directory)) return {};
+  TierOwnRecord own;
+  Status status = PeekOwn(directory, env, &own);
+  if (!status.ok()) return status;
+  if (own.identity.uuid != uuid) return {};
+  rocksdb::DBOptions options;
+  if (env != nullptr) options.env = env;
+  std::vector<std::string> names;
+  rocksdb::Status s = rocksdb::DB::ListColumnFamilies(options, directory, &names);
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const std::string& name : names) {
+    families.emplace_back(name, rocksdb::ColumnFamilyOptions());
+  }
+  std::error_code ignored;
+  fs::remove_all(directory + "/ingest", ignored);
+  if (s.ok()) {
+    s = rocksdb::DestroyDB(directory, rocksdb::Options(options, rocksdb::ColumnFamilyOptions()),
+                           families);
+  }
+  fs::remove(directory, ignored);  // stays if somebody keeps files of their own in it
+  return Status::From(s, "deleting a colder tier's store");
+}
+
+Status TierStore::OpenRocks(const EngineOptions& options, const RocksShared& shared,
+                            const ShardTable& table, std::shared_ptr<ExpiryFilterFactory> filter,
+                            bool create) {
+  db_options_ = ColderDbOptions(options, options_, shared);
+  db_options_.create_if_missing = create;
+  block_cache_ = rocksdb::HyperClockCacheOptions(options_.block_cache_bytes, 0).MakeSharedCache();
+  shard_options_ = ColderShardOptions(options_, block_cache_, std::move(filter), table.size());
+  std::vector<std::string> names = {rocksdb::kDefaultColumnFamilyName,
+                                    std::string(kMetaColumnFamily)};
+  if (HasStore(place_.directory)) {
+    const rocksdb::Status s =
+        rocksdb::DB::ListColumnFamilies(db_options_, place_.directory, &names);
+    if (!s.ok()) return Status::From(s, "opening " + Named());
+    if (create && std::find(names.begin(), names.end(), kMetaColumnFamily) == names.end()) {
+      names.emplace_back(kMetaColumnFamily);
+    }
+  }
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const std::string& name : names) {
+    uint32_t id;
+    uint32_t generation;
+    const bool is_shard = ParseShardColumnFamilyName(name, &id, &generation);
+    families.emplace_back(name, is_shard ? shard_options_ : MetaOptions(shared));
+  }
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status s =
+      options.read_only
+          ? rocksdb::DB::OpenForReadOnly(db_options_, place_.directory, families, &handles_, &db)
+          : rocksdb::DB::Open(db_options_, place_.directory, families, &handles_, &db);
+  db_.reset(db);
+  if (!s.ok()) return Status::From(s, "opening " + Named());
+  for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+    if (handle->GetName() == kMetaColumnFamily) meta_ = handle;
+  }
+  if (meta_ == nullptr) {
+    return {Code::kInvalidArgument, place_.directory + " holds a RocksDB database that is no tier"};
+  }
+  if (!options.read_only) {
+    std::error_code error;
+    fs::remove_all(IngestFolder(), error);  // what a step that was cut short has left
+    fs::create_directories(IngestFolder(), error);
+    if (error) return {Code::kIo, "creating a folder in " + Named() + ": " + error.message()};
+  }
+  return {};
+}
+
+Status TierStore::CreateMissingShards(const EngineOptions& options, const ShardTable& table) {
+  std::vector<std::string> missing;
+  const auto find = [this](const std::string& name) -> rocksdb::ColumnFamilyHandle* {
+    for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+      if (handle->GetName() == name) return handle;
+    }
+    return nullptr;
+  };
+  for (const ShardInfo& info : table.shards()) {
+    const std::string name = ShardColumnFamilyName(info.id, info.generation);
+    if (find(name) == nullptr) missing.push_back(name);
+  }
+  if (!missing.empty()) {
+    // Only a creation that was cut short leaves shards out, and then none of them holds anything.
+    if (own_.identity.last_step > 0) {
+      return {Code::kCorruption, "the column family " + missing[0] + " is missing in " + Named()};
+    }
+    if (options.read_only) return {Code::kReadOnly, Named() + " was never completely created"};
+    std::vector<rocksdb::ColumnFamilyHandle*> created;
+    const rocksdb::Status s = db_->CreateColumnFamilies(shard_options_, missing, &created);
+    handles_.insert(handles_.end(), created.begin(), created.end());
+    if (!s.ok()) return Status::From(s, "creating the shards of " + Named());
+  }
+  for (const ShardInfo& info : table.shards()) {
+    shard_handles_.push_back(find(ShardColumnFamilyName(info.id, info.generation)));
+  }
+  return {};
+}
+
+Status TierStore::ReadOwn(TierOwnRecord* own, bool* found) const {
+  std::string sealed;
+  const rocksdb::Status s = db_->Get({}, meta_, AsSlice(meta_key::kTierIdentity), &sealed);
+  *found = s.ok();
+  if (s.IsNotFound()) return {};
+  if (!s.ok()) return Status::From(s, "reading the identity of " + Named());
+  std::string_view payload;
+  Status status = OpenMeta(meta_key::kTierIdentity, sealed, &payload);
+  return status.ok() ? DecodeTierOwn(payload, own) : status;
+}
+
+Status TierStore::Create(const EngineOptions& options, const RocksShared& shared,
+                         const ShardTable& table, std::shared_ptr<ExpiryFilterFactory> filter) {
+  std::error_code error;
+  if (HasStore(place_.directory)) {
+    TierOwnRecord own;
+    const bool known = PeekOwn(place_.directory, options.env, &own).ok();
+    const bool ours = known && own.owner == place_.owner && own.identity.last_step == 0;
+    if (!ours && (known || !IsUnfinished(place_.directory, options.env))) {
+      return {Code::kInvalidArgument, place_.directory + " holds another store: a new " +
+                                          std::string(TierName(place_.tier)) +
+                                          " tier needs a folder of its own"};
+    }
+  } else if (fs::exists(place_.directory, error)) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(place_.directory, error)) {
+      const std::string name = entry.path().filename().string();
+      // What RocksDB, or a file system, makes before the first CURRENT file.
+      if (name == "lost+found" || name == "ingest" || name == "LOCK" || name == "IDENTITY" ||
+          name.starts_with("LOG") || name.starts_with("MANIFEST-") || name.ends_with(".dbtmp")) {
+        continue;
+      }
+      return {Code::kInvalidArgument,
+              place_.directory + " is not empty (" + name + " is in it): a new " +
+                  std::string(TierName(place_.tier)) + " tier needs a folder of its own"};
+    }
+  }
+  fs::create_directories(place_.directory, error);
+  if (error) return {Code::kIo, "creating the folder " + place_.directory + ": " + error.message()};
+  Status status = OpenRocks(options, shared, table, std::move(filter), /*create=*/true);
+  bool found = false;
+  if (status.ok()) status = ReadOwn(&own_, &found);
+  if (!status.ok()) return status;
+  if (!found) {
+    own_ = {{NewUuid(), 0}, place_.owner};
+    rocksdb::WriteBatch batch;
+    status = AppendIdentity(&batch, own_);
+    if (status.ok()) status = WriteSynced(&batch, "creating");
+    if (!status.ok()) return status;
+  }
+  return CreateMissingShards(options, table);
+}
+
+Status TierStore::Open(const EngineOptions& options, const RocksShared& shared,
+                       const ShardTable& table, const TierIdentity& expected,
+                       std::shared_ptr<ExpiryFilterFactory> filter) {
+  if (!HasStore(place_.directory)) {
+    return {Code::kNotFound, "the database has a " + std::string(TierName(place_.tier)) +
+                                 " tier, but " + place_.directory +
+                                 " holds none: is its disk mounted?"};
+  }
+  TierOwnRecord own;
+  Status status = PeekOwn(place_.directory, options.env, &own);
+  if (!status.ok()) return status;
+  if (own.identity.uuid != expected.uuid || own.owner != place_.owner) {
+    return {Code::kInvalidArgument, place_.directory +
+                                        " holds a tier of another database, not this one's " +
+                                        std::string(TierName(place_.tier)) + " tier"};
+  }
+  if (own.identity.last_step < expected.last_step) {
+    return {Code::kCorruption, Named() + " is an older copy: it has seen " +
+                                   std::to_string(own.identity.last_step) + " changes of " +
+                                   std::to_string(expected.last_step)};
+  }
+  // A crash between a change and its note in hot leaves one; more means an older hot store.
+  if (own.identity.last_step > expected.last_step + 1) {
+    return {Code::kCorruption, "the hot tier is an older copy: " + Named() + " has seen " +
+                                   std::to_string(own.identity.last_step) + " changes of " +
+                                   std::to_string(expected.last_step)};
+  }
+  status = OpenRocks(options, shared, table, std::move(filter), /*create=*/false);
+  bool found = false;
+  if (status.ok()) status = ReadOwn(&own_, &found);
+  if (status.ok() && !found) {
+    status = {Code::kCorruption, "the identity record of " + Named() + " is missing"};
+  }
+  return status.ok() ? CreateMissingShards(options, table) : status;
+}
+
+void TierStore::Close() {
+  if (!db_) return;
+  for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+    db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+  }
+  handles_.clear();
+  shard_handles_.clear();
+  meta_ = nullptr;
+  db_->Close().PermitUncheckedError();
+  db_.reset();
+}
+
+Status TierStore::AppendIdentity(rocksdb::WriteBatch* batch, const TierOwnRecord& next) const {
+  const rocksdb::Status s = batch->Put(meta_, AsSlice(meta_key::kTierIdentity),
+                                       SealMeta(meta_key::kTierIdentity, EncodeTierOwn(next)));
+  return Status::From(s, "changing " + Named());
+}
+
+Status TierStore::WriteSynced(rocksdb::WriteBatch* batch, std::string_view doing) {
+  rocksdb::WriteOptions write;
+  write.sync = true;
+  return Status::From(db_->Write(write, batch), std::string(doing) + " " + Named());
+}
+
+Status TierStore::Apply(int shard, const std::vector<TierChange>& changes) {
+  if (changes.empty()) return {};
+  size_t bytes = 0;
+  for (const TierChange& change : changes) bytes += change.key.size() + change.stored.size();
+  return bytes < kTableBytes ? ApplyAsBatch(shard, changes) : ApplyAsTable(shard, changes);
+}
+
+Status TierStore::ApplyAsBatch(int shard, const std::vector<TierChange>& changes) {
+  rocksdb::ColumnFamilyHandle* const family = shard_handles_[static_cast<size_t>(shard)];
+  rocksdb::WriteBatch batch;
+  rocksdb::Status s;
+  for (const TierChange& change : changes) {
+    s = change.remove ? batch.Delete(family, change.key)
+                      : batch.Put(family, change.key, change.stored);
+    if (!s.ok()) return Status::From(s, "changing " + Named());
+  }
+  return WriteChange(&batch);
+}
+
+Status TierStore::WriteChange(rocksdb::WriteBatch* batch) {
+  TierOwnRecord next = own_;
+  next.identity.last_step++;
+  Status status = AppendIdentity(batch, next);
+  if (!status.ok()) return status;
+  latch_->ChangeBegins();
+  status = WriteSynced(batch, "changing");
+  if (status.ok()) own_ = std::move(next);
+  return status;
+}
+
+Status TierStore::ApplyAsTable(int shard, const std::vector<TierChange>& changes) {
+  rocksdb::ColumnFamilyHandle* const family = shard_handles_[static_cast<size_t>(shard)];
+  TierOwnRecord next = own_;
+  next.identity.last_step++;
+  const std::string path = IngestFolder() + "/" + std::to_string(next.identity.last_step) + ".sst";
+  // The options as they are now: those of the column family, compression and filters included.
+  rocksdb::Options options(db_options_, shard_options_);
+  rocksdb::SstFileWriter writer(rocksdb::EnvOptions(db_options_), options, family);
+  rocksdb::Status s = writer.Open(path);
+  for (const TierChange& change : changes) {
+    if (!s.ok()) break;
+    s = change.remove ? writer.Delete(change.key) : writer.Put(change.key, change.stored);
+  }
+  rocksdb::ExternalSstFileInfo info;
+  if (s.ok()) s = writer.Finish(&info);
+  if (s.ok()) {
+    rocksdb::IngestExternalFileOptions ingest;
+    ingest.move_files = true;
+    latch_->ChangeBegins();
+    s = db_->IngestExternalFile(family, {path}, ingest);
+  }
+  if (!s.ok()) {
+    db_options_.env->DeleteFile(path).PermitUncheckedError();
+    return Status::From(s, "changing " + Named());
+  }
+  ingested_bytes_.fetch_add(info.file_size, std::memory_order_relaxed);
+  rocksdb::WriteBatch number;
+  return WriteChange(&number);
+}
+
+Status TierStore::AppendRangeDelete(rocksdb::WriteBatch* batch,
+                                    const RangeIntentRecord& range) const {
+  for (rocksdb::ColumnFamilyHandle* family : shard_handles_) {
+    std::string end = range.end;
+    if (!range.has_end) {
+      const std::unique_ptr<rocksdb::Iterator> last(
+          db_->NewIterator(rocksdb::ReadOptions(), family));
+      last->SeekToLast();
+      if (!last->status().ok()) return Status::From(last->status(), "reading " + Named());
+      if (!last->Valid()) continue;
+      end = last->key().ToString() + '\0';
+    }
+    if (end <= range.start) continue;
+    const rocksdb::Status s = batch->DeleteRange(family, range.start, end);
+    if (!s.ok()) return Status::From(s, "changing " + Named());
+  }
+  return {};
+}
+
+Status TierStore::DeleteRanges(const RangeIntents::List& ranges) {
+  rocksdb::WriteBatch batch;
+  for (const auto& intent : ranges) {
+    Status status = AppendRangeDelete(&batch, intent->range);
+    if (!status.ok()) return status;
+  }
+  return WriteChange(&batch);
+}
+
+Status TierStore::Flush() {
+  std::vector<rocksdb::ColumnFamilyHandle*> families = shard_handles_;
+  families.push_back(meta_);
+  return Status::From(db_->Flush(rocksdb::FlushOptions(), families), "flushing " + Named());
+}
+
+bool TierStore::IsEmpty() const {
+  return std::all_of(shard_handles_.begin(), shard_handles_.end(),
+                     [this](auto* family) { return IsEmptyFamily(db_.get(), family); });
+}
+
+}  // namespace thermocline

@@ -1,0 +1,121 @@
+// A colder tier's store: one RocksDB instance of its own, written by migration alone (I1).
+//
+// Purpose: opening and creating it safely, and changing it durably. Its meta column family has one
+// record: which tier it is, to which hot store it belongs, and the number of its last change, so
+// that a foreign folder or an older copy is recognised.
+//
+// Every change ends durable on the tier's disk with that number raised. Large ones are built as a
+// table with the tier's own compression and ingested, so that nothing is compressed twice; small
+// ones are a synced batch.
+//
+// Thread safety: one thread changes it at a time (the steps' lock); db() and handles() are constant
+// between Open and Close, and identity() between changes.
+// Ownership: owns the database and its column family handles.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/options.h"
+#include "engine/rocks_options.h"
+#include "engine/shard/shard_table.h"
+#include "engine/status.h"
+#include "engine/tier/expiry_filter.h"
+#include "engine/tier/meta.h"
+#include "engine/tier/range_intents.h"
+#include "engine/tier/tier.h"
+#include "engine/tier/view_latch.h"
+
+namespace thermocline {
+
+// One key of a change.
+struct TierChange {
+  std::string key;
+  std::string stored;   // the envelope
+  bool remove = false;  // the key leaves the store; `stored` is empty
+};
+
+class TierStore {
+ public:
+  struct Place {
+    Tier tier = Tier::kCold;
+    std::string directory;
+    std::string owner;  // the hot store's UUID
+  };
+
+  // `latch` outlives the store.
+  TierStore(Place place, TierOptions options, ViewLatch* latch)
+      : place_(std::move(place)), options_(WithDefaults(place_.tier, options)), latch_(latch) {}
+  ~TierStore() { Close(); }
+  TierStore(const TierStore&) = delete;
+  TierStore& operator=(const TierStore&) = delete;
+
+  // Deletes the files of the store with this UUID, if the folder holds it, and nothing else.
+  static Status Destroy(const std::string& directory, std::string_view uuid, rocksdb::Env* env);
+
+  // Creates the store. Its folder must be missing or empty, or hold a store of the same owner whose
+  // creation was not finished: one that was never changed.
+  Status Create(const EngineOptions& options, const RocksShared& shared, const ShardTable& table,
+                std::shared_ptr<ExpiryFilterFactory> filter);
+  // Opens the store that hot knows as `expected`. ERR_NOT_FOUND if the folder holds none,
+  // ERR_INVALID_ARGUMENT if it holds another, ERR_CORRUPTION if it is not of the same age.
+  Status Open(const EngineOptions& options, const RocksShared& shared, const ShardTable& table,
+              const TierIdentity& expected, std::shared_ptr<ExpiryFilterFactory> filter);
+  void Close();
+
+  // Applies the changes, sorted by key, each key once, to one shard; durable on return.
+  Status Apply(int shard, const std::vector<TierChange>& changes);
+  // Deletes ranges in all shards, as one change; durable on return. Those without an end go up to
+  // the last key.
+  Status DeleteRanges(const RangeIntents::List& ranges);
+  Status Flush();
+
+  // Whether no shard holds a record or a marker.
+  bool IsEmpty() const;
+
+  Tier tier() const { return place_.tier; }
+  const std::string& directory() const { return place_.directory; }
+  const TierOptions& options() const { return options_; }
+  const TierIdentity& identity() const { return own_.identity; }
+  rocksdb::DB* db() const { return db_.get(); }
+  const std::vector<rocksdb::ColumnFamilyHandle*>& handles() const { return shard_handles_; }
+  const std::shared_ptr<rocksdb::Cache>& block_cache() const { return block_cache_; }
+  uint64_t ingested_bytes() const { return ingested_bytes_; }
+
+ private:
+  Status OpenRocks(const EngineOptions& options, const RocksShared& shared, const ShardTable& table,
+                   std::shared_ptr<ExpiryFilterFactory> filter, bool create);
+  Status CreateMissingShards(const EngineOptions& options, const ShardTable& table);
+  Status ReadOwn(TierOwnRecord* own, bool* found) const;
+  // Adds the raised change number to a batch; it counts once the batch is written.
+  Status AppendIdentity(rocksdb::WriteBatch* batch, const TierOwnRecord& next) const;
+  Status WriteSynced(rocksdb::WriteBatch* batch, std::string_view doing);
+  // Writes a batch as a change of the store.
+  Status WriteChange(rocksdb::WriteBatch* batch);
+  Status ApplyAsBatch(int shard, const std::vector<TierChange>& changes);
+  Status ApplyAsTable(int shard, const std::vector<TierChange>& changes);
+  Status AppendRangeDelete(rocksdb::WriteBatch* batch, const RangeIntentRecord& range) const;
+  std::string Named() const;
+  std::string IngestFolder() const { return place_.directory + "/ingest"; }
+
+  const Place place_;
+  const TierOptions options_;
+  ViewLatch* const latch_;
+  TierOwnRecord own_;
+  std::shared_ptr<rocksdb::Cache> block_cache_;
+  rocksdb::DBOptions db_options_;
+  rocksdb::ColumnFamilyOptions shard_options_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // all of them, destroyed by Close
+  rocksdb::ColumnFamilyHandle* meta_ = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> shard_handles_;  // by shard index
+  std::atomic<uint64_t> ingested_bytes_{0};
+};
+
+}  // namespace thermocline

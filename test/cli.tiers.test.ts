@@ -1,0 +1,43 @@
+// thermocline tiers: what it prints, for programs and as JSON.
+
+import assert from 'node:assert/strict';
+import { suite } from 'uvu';
+import { open, type TiersReport } from '../lib/index.ts';
+import { lines, succeed, thermocline, Workplace } from './cli.helper.test.ts';
+
+const test = suite('command line: tiers');
+const place = new Workplace();
+test.after(() => place.remove());
+
+test('tiers prints a figure a line, and the report as one JSON object', async () => {
+  const location = place.path('tiered.db');
+  const db = await open(location, { tiers: { cold: { costPerTB: 12 } }, valueEncoding: 'utf8' });
+  await db.putMany(Array.from({ length: 500 }, (_, i) => [`key${i}`, 'a value like all the others']));
+  await db.tiers.migrate({ from: 'hot', to: 'cold' });
+  await db.flush();
+  await db.compact();
+  await db.close();
+  const report = JSON.parse(await succeed(['tiers', location, '--json'])) as TiersReport;
+  assert.deepEqual(
+    report.tiers.map(({ tier, records }) => [tier, records]),
+    [
+      ['hot', 0],
+      ['cold', 500],
+    ],
+  );
+  assert.ok((report.tiers[1]?.compressionRatio ?? 0) > 2);
+  const figures = new Map(
+    lines(await succeed(['tiers', location])).map((line) => line.split('\t') as [string, string]),
+  );
+  assert.equal(figures.get('cold.records'), '500');
+  assert.equal(figures.get('cold.bytes'), String(report.tiers[1]?.bytes));
+  assert.equal(figures.get('cost.perMonth'), String(report.cost.perMonth));
+});
+
+test('tiers of a database that does not exist says so', async () => {
+  const { code, stderr } = await thermocline(['tiers', place.path('nothing.db')]);
+  assert.equal(code, 1);
+  assert.match(stderr, /ERR_NOT_FOUND/);
+});
+
+test.run();

@@ -1,0 +1,90 @@
+// The heat sketch: what was counted is never forgotten too soon, and little is made up.
+
+#include "engine/cache/heat_sketch.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "engine/hash.h"
+
+namespace thermocline {
+namespace {
+
+uint64_t HashOf(int i) { return HashKey("key" + std::to_string(i)); }
+
+TEST(HeatSketchTest, AnEstimateIsNeverBelowTheCount) {
+  HeatSketch sketch(1 << 14);
+  for (int i = 0; i < 2000; i++) {
+    for (int n = 0; n < i % 7; n++) sketch.Add(HashOf(i));
+  }
+  for (int i = 0; i < 2000; i++) EXPECT_GE(sketch.Estimate(HashOf(i)), i % 7) << i;
+}
+
+TEST(HeatSketchTest, FewKeysThatWereNeverSeenLookHot) {
+  HeatSketch sketch(1 << 16);
+  for (int i = 0; i < 2000; i++) {
+    for (int n = 0; n < 5; n++) sketch.Add(HashOf(i));
+  }
+  int wrong = 0;
+  for (int i = 10'000; i < 20'000; i++) wrong += sketch.Estimate(HashOf(i)) > 0 ? 1 : 0;
+  EXPECT_LT(wrong, 200) << "of 10,000";
+}
+
+TEST(HeatSketchTest, CountsEndAtTheirMaximum) {
+  HeatSketch sketch(64);
+  for (int n = 0; n < 1000; n++) sketch.Add(HashOf(1));
+  EXPECT_EQ(sketch.Estimate(HashOf(1)), HeatSketch::kMax);
+}
+
+TEST(HeatSketchTest, AboutOneTouchInEightCountsInWhateverOrder) {
+  HeatSketch sketch(1 << 16);
+  for (uint32_t round = 0; round < 100 * HeatSketch::kSampling; round++) {
+    for (int i = 0; i < 8; i++) sketch.Touch(HashOf(i));
+  }
+  for (int i = 0; i < 8; i++) {
+    EXPECT_GT(sketch.Estimate(HashOf(i)), 50) << i;
+    EXPECT_LT(sketch.Estimate(HashOf(i)), 150) << i;
+  }
+}
+
+TEST(HeatSketchTest, HalvingLetsThePastFade) {
+  HeatSketch sketch(64);
+  for (int n = 0; n < 128; n++) sketch.Add(HashOf(n));
+  EXPECT_TRUE(sketch.IsDue());
+  for (int n = 0; n < 9; n++) sketch.Add(HashOf(1));
+  const int before = sketch.Estimate(HashOf(1));
+  sketch.Halve();
+  EXPECT_EQ(sketch.Estimate(HashOf(1)), before / 2);
+  EXPECT_FALSE(sketch.IsDue());
+}
+
+TEST(HeatSketchTest, WhatIsKeptComesBack) {
+  HeatSketch sketch(1 << 12);
+  for (int i = 0; i < 300; i++) {
+    for (int n = 0; n <= i % 5; n++) sketch.Add(HashOf(i));
+  }
+  const std::string kept = sketch.Encode();
+  HeatSketch again(1 << 12);
+  ASSERT_TRUE(again.Decode(kept));
+  for (int i = 0; i < 1000; i++) {
+    EXPECT_EQ(again.Estimate(HashOf(i)), sketch.Estimate(HashOf(i))) << i;
+  }
+  EXPECT_EQ(again.Encode(), kept);
+}
+
+TEST(HeatSketchTest, DamageAndOtherSizesAreRefused) {
+  HeatSketch sketch(1 << 12);
+  sketch.Add(HashOf(1));
+  const std::string kept = sketch.Encode();
+  HeatSketch other(1 << 13);
+  EXPECT_FALSE(other.Decode(kept));
+  HeatSketch same(1 << 12);
+  EXPECT_FALSE(same.Decode(""));
+  EXPECT_FALSE(same.Decode(kept.substr(0, kept.size() - 1)));
+  EXPECT_FALSE(same.Decode(kept + std::string("\xff\xff\xff\xff\x0f\x01", 6)));
+  EXPECT_EQ(same.Estimate(HashOf(1)), 0) << "as before";
+}
+
+}  // namespace
+}  // namespace thermocline

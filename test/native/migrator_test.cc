@@ -1,0 +1,149 @@
+// The migrator by itself: what it decides, and that it does it.
+
+#include "engine/tier/migrator.h"
+
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "engine/tier/policy.h"
+#include "tier_fixture.h"
+
+namespace thermocline {
+namespace {
+
+using test::Get;
+using test::IsOk;
+using test::Levels;
+using test::Migrate;
+using test::PackedWrites;
+using test::Put;
+using test::Stored;
+using test::TieredOptions;
+using test::Write;
+
+TEST(TierPolicyTest, ATierSinksFromItsHighMarkToItsLowOne) {
+  EXPECT_EQ(BytesToSink(850, 1000), 0u);
+  EXPECT_EQ(BytesToSink(851, 1000), 101u);
+  EXPECT_EQ(BytesToSink(2000, 1000), 1250u);
+  EXPECT_EQ(BytesToSink(2000, 0), 0u) << "unknown";
+  EXPECT_TRUE(HasRoom(969, 1000));
+  EXPECT_FALSE(HasRoom(970, 1000));
+  EXPECT_TRUE(HasRoom(970, 0));
+}
+
+TEST(TierPolicyTest, TheThresholdIsTheSmallestThatFreesEnough) {
+  HeatSample sample{};
+  sample[0] = 50;
+  sample[1] = 30;
+  sample[7] = 20;
+  EXPECT_EQ(HeatThreshold(sample, 0.1), 0);
+  EXPECT_EQ(HeatThreshold(sample, 0.5), 0);
+  EXPECT_EQ(HeatThreshold(sample, 0.51), 1);
+  EXPECT_EQ(HeatThreshold(sample, 0.8), 1);
+  EXPECT_EQ(HeatThreshold(sample, 0.9), 7);
+  EXPECT_EQ(HeatThreshold(HeatSample{}, 0.5), HeatSketch::kMax) << "nothing is known";
+}
+
+class MigratorTest : public test::TierTest {
+ protected:
+  // Waits for what the migrator's thread must bring about.
+  template <class Condition>
+  bool Becomes(Condition&& condition) {
+    for (int i = 0; i < 6000; i++) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+  EngineOptions Automatic(EngineOptions options = TieredOptions(2)) {
+    options.tiers.automatic = true;
+    return options;
+  }
+};
+
+TEST_F(MigratorTest, RangeDeletesReachTheColderTiersByThemselves) {
+  OpenTiered(Automatic());
+  ASSERT_THAT(Put(engine(), "a", "1"), IsOk());
+  Migrate(engine(), 0, 2);
+  ASSERT_THAT(test::DeleteRange(engine(), "a", std::nullopt), IsOk());
+  EXPECT_TRUE(Becomes([&] { return !engine()->tiers().intents().any(); }));
+  EXPECT_EQ(Levels(engine(), "a"), "nothing | nothing | nothing");
+}
+
+TEST_F(MigratorTest, ARecordThatIsReadOftenComesUp) {
+  EngineOptions options = Automatic();
+  options.memory.hot_cache = 0;  // so that every read reaches the stores
+  OpenTiered(options);
+  ASSERT_THAT(Put(engine(), "often", "1"), IsOk());
+  ASSERT_THAT(Put(engine(), "once", "1"), IsOk());
+  Migrate(engine(), 0, 2);
+  EXPECT_EQ(Get(engine(), "once"), "1");
+  for (int i = 0; i < 100; i++) EXPECT_EQ(Get(engine(), "often"), "1");
+  EXPECT_TRUE(Becomes([&] { return Stored(engine(), 0, "often") == "copy 1"; }));
+  EXPECT_EQ(Levels(engine(), "often"), "copy 1 | nothing | value 1");
+  EXPECT_EQ(Levels(engine(), "once"), "nothing | nothing | value 1");
+}
+
+TEST_F(MigratorTest, AFullTierSinksWhatIsColdest) {
+  EngineOptions options = Automatic();
+  options.tiers.at(Tier::kHot).capacity_bytes = 2 * kMiB;
+  options.memory.hot_cache = 0;
+  OpenTiered(options);
+  constexpr int kRecords = 4000;
+  const auto key_of = [](int i) { return "key" + std::to_string(10'000 + i); };
+  std::string value(1000, 'x');
+  for (size_t i = 0; i < value.size(); i++) value[i] = static_cast<char>(i * 7919 >> 3);
+  PackedWrites writes;
+  for (int i = 0; i < kRecords; i++) writes.Put(key_of(i), value);
+  ASSERT_THAT(Write(engine(), writes), IsOk());
+  for (int round = 0; round < 100; round++) {
+    for (int i = 0; i < 50; i++) EXPECT_TRUE(Get(engine(), key_of(i * 7)).has_value());
+  }
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  const auto used = [&] {
+    const TierFigures hot = engine()->ReportTiers().tiers[0];
+    return hot.LiveFileBytes() + hot.memory_bytes;
+  };
+  EXPECT_TRUE(Becomes([&] { return engine()->migrator()->status().rounds > 0; }));
+  EXPECT_TRUE(Becomes([&] { return used() < 2 * kMiB; })) << used();
+  int hot = 0;
+  for (int i = 0; i < 50; i++) hot += Stored(engine(), 0, key_of(i * 7)) != "nothing" ? 1 : 0;
+  EXPECT_GT(hot, 40) << "of the 50 that are read";
+  int cold = 0;
+  for (int i = 0; i < kRecords; i++) cold += Stored(engine(), 0, key_of(i)) == "nothing" ? 1 : 0;
+  EXPECT_GT(cold, kRecords / 4);
+  for (int i = 0; i < kRecords; i += 97) {
+    EXPECT_EQ(Get(engine(), key_of(i), engine()->NewView().get()), value) << i;
+  }
+  EXPECT_EQ(engine()->ReportTiers().trouble, "");
+}
+
+TEST_F(MigratorTest, AFullColderTierIsLeftAloneAndSaysSo) {
+  EngineOptions options = Automatic(TieredOptions(1, false, true));
+  options.tiers.at(Tier::kHot).capacity_bytes = 1 * kMiB;
+  options.tiers.at(Tier::kCold).capacity_bytes = 1;
+  OpenTiered(options);
+  ASSERT_THAT(Put(engine(), "a", "1"), IsOk());
+  Migrate(engine(), 0, 1);
+  for (int i = 0; i < 2000; i++) {
+    ASSERT_THAT(Put(engine(), "key" + std::to_string(i), std::string(1000, 'x')), IsOk());
+  }
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  EXPECT_TRUE(Becomes([&] { return !engine()->ReportTiers().trouble.empty(); }));
+  EXPECT_THAT(engine()->ReportTiers().trouble, testing::HasSubstr("the cold tier is full"));
+  EXPECT_THAT(Put(engine(), "b", "1"), IsOk()) << "writes go on";
+}
+
+TEST_F(MigratorTest, HeatSurvivesAReopening) {
+  OpenTiered();
+  ASSERT_THAT(Put(engine(), "a", "1"), IsOk());
+  for (int i = 0; i < 200; i++) EXPECT_EQ(Get(engine(), "a"), "1");
+  const int heat = engine()->heat()->Estimate(HashKey("a"));
+  EXPECT_GT(heat, 5) << "hits in the hot cache count";
+  ReopenTiered();
+  EXPECT_EQ(engine()->heat()->Estimate(HashKey("a")), heat);
+}
+
+}  // namespace
+}  // namespace thermocline
