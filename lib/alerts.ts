@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import type { Stats } from './stats.ts';
 
 /** Something an operator should look at, or that is over. */
@@ -74,7 +75,7 @@ export class AlertRules {
       const value = rule.value(stats);
       const threshold = rule.threshold(stats);
       const was = this.#active.has(rule);
-      const active = was ? value >= OVER_BELOW * threshold : value > threshold;
+      const active = value > 0 && (was ? value >= OVER_BELOW * threshold : value > threshold);
       if (active === was) continue;
       if (active) this.#active.add(rule);
       else this.#active.delete(rule);
@@ -88,26 +89,48 @@ export class AlertRules {
 /** How often statistics are looked at while somebody listens for alerts. */
 const INTERVAL_MS = 1000;
 
-/** Looks at the statistics every second from start() to stop(). Does not keep the process alive. */
+/** Looks at the statistics every second while 'alert' has listeners. Does not keep the process alive. */
 export class AlertWatch {
-  readonly #rules = new AlertRules();
+  readonly #events: EventEmitter<Record<string, [event: string]>>;
+  #rules = new AlertRules();
   readonly #stats: () => Stats;
   readonly #tell: (alert: Alert) => void;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(stats: () => Stats, tell: (alert: Alert) => void) {
+  constructor(events: EventEmitter, stats: () => Stats, tell: (alert: Alert) => void) {
+    this.#events = events as never;
     this.#stats = stats;
     this.#tell = tell;
   }
 
-  start(): void {
-    this.#timer ??= setInterval(() => {
-      for (const alert of this.#rules.check(this.#stats())) this.#tell(alert);
-    }, INTERVAL_MS).unref();
+  /** Follows the listeners that come and go. Again after all listeners were removed, these among them. */
+  attach(): void {
+    this.#events.off('newListener', this.#onNew).on('newListener', this.#onNew);
+    this.#events.off('removeListener', this.#onRemoved).on('removeListener', this.#onRemoved);
+    this.#onRemoved('alert');
   }
 
-  stop(): void {
+  /** For good: the database is closing. */
+  end(): void {
+    this.#events.off('newListener', this.#onNew);
+    this.#stop();
+  }
+
+  readonly #onNew = (event: string): void => {
+    if (event !== 'alert') return;
+    this.#timer ??= setInterval(() => {
+      // Each on its own: a listener that throws does not keep the others from being told.
+      for (const alert of this.#rules.check(this.#stats())) process.nextTick(this.#tell, alert);
+    }, INTERVAL_MS).unref();
+  };
+
+  readonly #onRemoved = (event: string): void => {
+    if (event === 'alert' && this.#events.listenerCount('alert') === 0) this.#stop();
+  };
+
+  #stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+    this.#rules = new AlertRules(); // whoever listens next is told what is the matter then
   }
 }

@@ -69,6 +69,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   readonly #writes: Writes<K, V>;
   #topics: Topics<K, V> | undefined;
   readonly #alerts = new AlertWatch(
+    this as never,
     () => this.stats(),
     (alert) => this.emit('alert', alert),
   );
@@ -109,13 +110,13 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
       iterate: (first, last, options) => this.#iterate('entries', options, [first, last]),
     });
     this.#writes = new Writes(native, keys, values, readOnly, durability, maxInFlight, () => this.emit('drain'));
-    const events: EventEmitter<Record<string, [event: string]>> = this as never;
-    events.on('newListener', (event) => {
-      if (event === 'alert' && this.#status === 'open') this.#alerts.start();
-    });
-    events.on('removeListener', (event) => {
-      if (event === 'alert' && this.listenerCount('alert') === 0) this.#alerts.stop();
-    });
+    this.#alerts.attach();
+  }
+
+  override removeAllListeners(event?: keyof DatabaseEvents): this {
+    super.removeAllListeners(event);
+    if (this.#status === 'open') this.#alerts.attach();
+    return this;
   }
 
   /** Append-only logs of messages beside the records. */
@@ -532,7 +533,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   close(): Promise<void> {
     if (this.#closed === undefined) {
       this.#status = 'closing';
-      this.#alerts.stop();
+      this.#alerts.end();
       this.#topics?.end();
       this.#writes.flush();
       this.#reads.flush();

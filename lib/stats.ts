@@ -64,7 +64,7 @@ export interface Stats {
     /** What the adaptive grouping asks for at present. */
     targetGroupBytes: number;
     backpressureRejections: number;
-    /** Memtables that were full and made way for new ones. */
+    /** Memtables that made way for new ones: full, flushed, or holding back an old log. */
     memtableSwitches: number;
     stalls: number;
     stallSeconds: number;

@@ -82,4 +82,24 @@ test('iterators that hold the block cache raise an alert, and closing them ends 
   await db.close();
 });
 
+test('whoever listens later is told what is the matter then, also after all listeners were removed', async () => {
+  const db = await open(space.folder(), { shards: 1, memory: { blockCache: '1MB', hotCache: 0 } });
+  const key = (i: number) => String(i).padStart(6, '0');
+  await db.putMany(Array.from({ length: 2000 }, (_, i): [string, Buffer] => [key(i), Buffer.alloc(2000, i)]));
+  await db.flush();
+  const iterators = Array.from({ length: 400 }, (_, i) => db.iterator({ gte: key(i * 4) }));
+  for (const iterator of iterators) await iterator.next();
+  for (let round = 0; round < 2; round++) {
+    let alert: Alert | undefined;
+    db.once('alert', (told) => {
+      alert = told;
+    });
+    while (alert === undefined) await sleep(20);
+    assert.equal(alert.subject, 'blockCache');
+    assert.equal(alert.active, true);
+    db.removeAllListeners();
+  }
+  await db.close();
+});
+
 test.run();

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <latch>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <string>
 #include <thread>
@@ -289,9 +290,14 @@ class SessionTest : public RegistryTest {
   }
   // Whether the registry has closed the engine: then the folder can be locked.
   bool IsClosed() {
+    // Two who tried at once would keep each other out.
+    std::lock_guard one_at_a_time(probing_);
     FileLock lock;
     return lock.Acquire(location_ + "/LOCK", false).ok();
   }
+
+ private:
+  std::mutex probing_;
 };
 
 TEST_F(SessionTest, OperationsAreRefusedOnceItIsClosed) {

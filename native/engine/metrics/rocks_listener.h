@@ -11,22 +11,15 @@
 
 #include "engine/commit/fsync_stage.h"
 #include "engine/metrics/metrics.h"
-#include "engine/platform/thread_pool.h"
 #include "engine/platform/time.h"
 
 namespace thermocline {
 
 class RocksListener : public rocksdb::EventListener {
  public:
-  // Foreground threads come first where processors are scarce, and writers before compactions: a
-  // flush frees the memory that they wait for.
-  static constexpr int kFlushNice = 5;
-  static constexpr int kCompactionNice = 10;
-
   explicit RocksListener(Metrics* metrics) : metrics_(metrics) {}
 
   void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
-    LowerThisThread(kFlushNice);
     std::lock_guard lock(mutex_);
     flush_began_[info.job_id] = NowNanos();
   }
@@ -37,11 +30,6 @@ class RocksListener : public rocksdb::EventListener {
     if (began == flush_began_.end()) return;
     metrics_->flush_nanos.Record(NowNanos() - began->second);
     flush_began_.erase(began);
-  }
-
-  // Runs on the thread that compacts, as the one above does on the one that flushes.
-  void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
-    LowerThisThread(kCompactionNice);
   }
 
   void OnMemTableSealed(const rocksdb::MemTableInfo&) override {

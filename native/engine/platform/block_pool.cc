@@ -26,7 +26,7 @@ bool IsPooled(size_t bytes) { return bytes > kUnpooledBytes && bytes <= kPooledB
 
 }  // namespace
 
-char* Take(size_t bytes) {
+char* TakeOrNull(size_t bytes) noexcept {
   Pool& pool = TheOne();
   const bool pooled = IsPooled(bytes);
   if (pooled) bytes = kPooledBytes;
@@ -36,8 +36,14 @@ char* Take(size_t bytes) {
     if (pool.idle_count > 0) block = pool.idle[--pool.idle_count];
   }
   if (block == nullptr) block = static_cast<char*>(std::malloc(bytes == 0 ? 1 : bytes));
-  if (block == nullptr) throw std::bad_alloc();
+  if (block == nullptr) return nullptr;
   pool.in_use_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  return block;
+}
+
+char* Take(size_t bytes) {
+  char* const block = TakeOrNull(bytes);
+  if (block == nullptr) throw std::bad_alloc();
   return block;
 }
 

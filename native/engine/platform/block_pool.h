@@ -14,8 +14,9 @@
 
 namespace thermocline {
 
-inline constexpr size_t kUnpooledBytes = 16 * 1024;
-inline constexpr size_t kPooledBytes = 64 * 1024;
+inline constexpr size_t kUnpooledBytes = 32 * 1024;
+// A pack of writes is sent once it has reached 64 KiB, so it has a record more than that.
+inline constexpr size_t kPooledBytes = 72 * 1024;
 inline constexpr size_t kKeptBlocks = 64;
 
 struct BlockPoolStats {
@@ -24,7 +25,9 @@ struct BlockPoolStats {
 };
 
 namespace block_pool {
-// At least `bytes`, not initialised. Throws std::bad_alloc.
+// At least `bytes`, not initialised; null if there is no memory.
+char* TakeOrNull(size_t bytes) noexcept;
+// Likewise, but throws std::bad_alloc.
 char* Take(size_t bytes);
 // REQUIRES: from Take with the same `bytes`.
 void GiveBack(char* block, size_t bytes) noexcept;

@@ -21,16 +21,19 @@ void NameThisThread(const std::string& name) {
 #endif
 }
 
+namespace {
+
 void LowerThisThread(int nice) {
 #ifdef __linux__
-  thread_local bool lowered = false;
-  if (nice <= 0 || std::exchange(lowered, true)) return;
+  if (nice <= 0) return;
   // On Linux "this process" is this thread. Raising niceness needs no privilege.
   setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + nice);
 #else
   (void)nice;
 #endif
 }
+
+}  // namespace
 
 ThreadPool::ThreadPool(std::string name, int threads, ThreadPoolOptions options)
     : options_(options) {

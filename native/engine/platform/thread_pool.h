@@ -70,10 +70,6 @@ class ThreadPool {
   std::vector<std::thread> threads_;  // written by the constructor and Shutdown alone
 };
 
-// Adds to the calling thread's niceness, once however often it is called: where processors are
-// scarce the system runs it after others. Does nothing where niceness does not belong to threads.
-void LowerThisThread(int nice);
-
 // Names the calling thread as debuggers and top show it (15 characters at most).
 void NameThisThread(const std::string& name);
 

@@ -18,7 +18,7 @@
 
 namespace thermocline {
 
-inline constexpr size_t kArenaBytes = kPooledBytes;
+inline constexpr size_t kArenaBytes = 64 * 1024;
 inline constexpr size_t kStandaloneBytes = 16 * 1024;
 
 class Arena {
@@ -44,7 +44,9 @@ class Arena {
   // their reader.
   void Shrink() {
     if (size_ * 2 >= capacity_ || size_ > kUnpooledBytes) return;
-    Block smaller = TakeBlock(size_);
+    char* const block = block_pool::TakeOrNull(size_);
+    if (block == nullptr) return;
+    Block smaller(block, BlockDeleter{size_});
     if (size_ > 0) std::memcpy(smaller.get(), data_.get(), size_);
     data_ = std::move(smaller);
     capacity_ = size_;

@@ -4,6 +4,7 @@
 #include <exception>
 #include <utility>
 
+#include "engine/options.h"
 #include "engine/platform/time.h"
 #include "engine/read/merge_source.h"
 #include "engine/record/envelope.h"
@@ -12,6 +13,9 @@ namespace thermocline {
 
 namespace {
 
+// What a walk of everything reads of a file at once; block by block, a quarter of its time goes
+// into calls of the system.
+constexpr size_t kReadaheadBytes = 256 * kKiB;
 constexpr uint32_t kMaxRecords = 4096;  // per chunk, so that tiny records do not make huge indexes
 
 enum class SlotCover { kNone, kSome, kAll };
@@ -104,15 +108,21 @@ void Cursor::Close() {
 }
 
 void Cursor::ScheduleLocked() {
-  if (producing_ || exhausted_ || closed_) return;
+  if (exhausted_ || closed_) return;
+  // Reading ahead gives way to reads that somebody waits for, until somebody waits for it: then a
+  // second task overtakes the first, which finds nothing to do.
+  const bool overtake = producing_ && !running_ && ahead_ && ready_;
+  if (producing_ && !overtake) return;
   producing_ = true;
-  // Reading ahead gives way to reads that somebody waits for.
+  ahead_ = !ready_;
   pool_->Post([self = shared_from_this()] { self->Produce(); },
-              ready_ ? Priority::kNormal : Priority::kLow);
+              ahead_ ? Priority::kLow : Priority::kNormal);
 }
 
 void Cursor::Produce() {
   std::unique_lock lock(mutex_);
+  if (!producing_ || running_) return;
+  running_ = true;
   while (!closed_ && !exhausted_ && chunks_.size() < kReadAhead) {
     std::unique_ptr<std::string> target = std::move(target_);
     const uint64_t pass = pass_;
@@ -152,6 +162,7 @@ void Cursor::Produce() {
       lock.lock();
     }
   }
+  running_ = false;
   producing_ = false;
   idle_.notify_all();
 }
@@ -159,6 +170,7 @@ void Cursor::Produce() {
 void Cursor::OpenSources() {
   rocksdb::ReadOptions options;
   options.fill_cache = options_.fill_cache;
+  if (!options_.fill_cache) options.readahead_size = kReadaheadBytes;
   options.background_purge_on_iterator_cleanup = true;
   if (options_.has_lower) options.iterate_lower_bound = &lower_slice_;
   if (options_.has_upper) options.iterate_upper_bound = &upper_slice_;

@@ -11,7 +11,7 @@
 // one call. A record larger than kArenaBytes is a chunk of its own.
 //
 // Invariants:
-//   - At most one thread fills (producing_); it alone touches the iterators.
+//   - At most one thread fills (running_); it alone touches the iterators.
 //   - Records come in key order (or reverse), each key once, none expired at the view's clock.
 //   - Of the records that the tiers hold for a key the hottest comes out first, and hides the
 //   others
@@ -119,7 +119,9 @@ class Cursor : public std::enable_shared_from_this<Cursor> {
   std::deque<Chunk> chunks_;              // GUARDED_BY(mutex_)
   std::function<void()> ready_;           // GUARDED_BY(mutex_)
   std::unique_ptr<std::string> target_;   // GUARDED_BY(mutex_): a seek not yet carried out
-  bool producing_ = false;                // GUARDED_BY(mutex_)
+  bool producing_ = false;                // GUARDED_BY(mutex_): asked for, or running
+  bool running_ = false;                  // GUARDED_BY(mutex_)
+  bool ahead_ = false;                    // GUARDED_BY(mutex_): asked for at low priority
   bool exhausted_ = false;                // GUARDED_BY(mutex_): the last chunk is made
   bool closed_ = false;                   // GUARDED_BY(mutex_)
   uint64_t pass_ = 0;                     // GUARDED_BY(mutex_): counts seeks
