@@ -1,5 +1,6 @@
 #include "engine/commit/fsync_stage.h"
 
+#include <chrono>
 #include <iterator>
 #include <string>
 #include <utility>
@@ -8,6 +9,10 @@
 #include "engine/platform/time.h"
 
 namespace thermocline {
+
+namespace {
+constexpr int kMostEchoMillis = 1000;
+}  // namespace
 
 bool LogHadFailed(const rocksdb::Status& status) {
   return status.IsIOError() &&
@@ -42,6 +47,16 @@ void FsyncStage::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+// An append has failed, and whoever made it is about to say so: that is the error to report.
+Status FsyncStage::WhyTheLogStopped(const Status& echo) const {
+  for (int waited = 0; waited < kMostEchoMillis; waited++) {
+    Status cause = deps_.stopped();
+    if (!cause.ok()) return cause;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return echo;
+}
+
 void FsyncStage::Run() {
   NameThisThread("tc-fsync");
   std::vector<std::unique_ptr<Submission>> syncing;
@@ -70,6 +85,8 @@ void FsyncStage::Run() {
       if (!synced.ok() && !LogHadFailed(synced)) {
         failed_ = status;
         deps_.on_failure(failed_);
+      } else if (!synced.ok() && deps_.stopped) {
+        status = WhyTheLogStopped(status);
       }
     }
     for (auto& submission : syncing) deps_.report(std::move(submission), status);

@@ -53,6 +53,7 @@ class FsyncStage {
 
  private:
   void Run();
+  Status WhyTheLogStopped(const Status& echo) const;
 
   const Dependencies deps_;
   std::mutex mutex_;
