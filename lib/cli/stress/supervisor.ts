@@ -120,16 +120,17 @@ export class Supervisor {
     let closing = false;
     const stop = () => {
       closing = true;
+      clearTimeout(end); // it shall end in order now, so it is not killed any more
       if (child.connected) child.send({ stop: true });
     };
-    const timers = [setTimeout(() => (killed ? child.kill('SIGKILL') : stop()), killed ? lifetime : left)];
+    const end = setTimeout(() => (killed ? child.kill('SIGKILL') : stop()), killed ? lifetime : left);
     const watch = this.#watch(child);
     signal.addEventListener('abort', stop);
     if (signal.aborted) stop();
     const ending = await ended;
     await drained;
     clearInterval(watch);
-    for (const timer of timers) clearTimeout(timer);
+    clearTimeout(end);
     signal.removeEventListener('abort', stop);
 
     if (ending.signal === 'SIGKILL' && killed && !closing) status.crashes++;
