@@ -106,12 +106,15 @@ export async function buildRocksdb(sanitize = '') {
   return prefix;
 }
 
-/** Whether a build folder is configured with these settings; what else changes, ninja sees by itself. */
+/**
+ * Whether a build folder is configured with these settings; what else changes, ninja sees by itself.
+ * @param {Record<string, string | undefined>} settings undefined: set to whatever it is
+ */
 function isConfigured(folder, settings) {
   try {
     const cache = readFileSync(path.join(folder, 'CMakeCache.txt'), 'utf8').split('\n');
     return Object.entries(settings).every(([name, value]) =>
-      cache.some((line) => line.startsWith(`${name}:`) && line.endsWith(`=${value}`)),
+      cache.some((line) => line.startsWith(`${name}:`) && (value === undefined || line.endsWith(`=${value}`))),
     );
   } catch {
     return false;
@@ -126,7 +129,8 @@ async function buildTarget(title, folder, target) {
 export async function buildAddon() {
   const prefix = await buildRocksdb();
   const folder = inRoot('build');
-  if (!isConfigured(folder, { THERMOCLINE_ROCKSDB_PREFIX: prefix })) {
+  // Not by the tests alone, which share the folder and know nothing of Node.
+  if (!isConfigured(folder, { THERMOCLINE_ROCKSDB_PREFIX: prefix, CMAKE_JS_INC: undefined })) {
     const cmakeJs = inRoot('node_modules/cmake-js/bin/cmake-js');
     await run(process.execPath, [cmakeJs, 'configure', '--generator', 'Ninja'], { quiet: true });
   }
