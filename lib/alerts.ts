@@ -96,6 +96,7 @@ export class AlertWatch {
   readonly #stats: () => Stats;
   readonly #tell: (alert: Alert) => void;
   #timer: NodeJS.Timeout | undefined;
+  #ended = false;
 
   constructor(events: EventEmitter, stats: () => Stats, tell: (alert: Alert) => void) {
     this.#events = events as never;
@@ -105,6 +106,7 @@ export class AlertWatch {
 
   /** Follows the listeners that come and go. Again after all listeners were removed, these among them. */
   attach(): void {
+    if (this.#ended) return;
     this.#events.off('newListener', this.#onNew).on('newListener', this.#onNew);
     this.#events.off('removeListener', this.#onRemoved).on('removeListener', this.#onRemoved);
     this.#onRemoved('alert');
@@ -112,6 +114,7 @@ export class AlertWatch {
 
   /** For good: the database is closing. */
   end(): void {
+    this.#ended = true;
     this.#events.off('newListener', this.#onNew);
     this.#stop();
   }

@@ -1,7 +1,4 @@
-import { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import { AlertWatch } from './alerts.ts';
-import { type BackupInfo, type BackupOptions, backupInfo, checkBackup, type VerifyReport } from './backup.ts';
 import { Batch, type BatchOptions } from './batch.ts';
 import { writeConditional } from './conditional-writes.ts';
 import { type Condition, checkCondition, hasConditions } from './conditions.ts';
@@ -9,14 +6,13 @@ import { call, takeError } from './dispatcher.ts';
 import type { CommitHandle, Durability, WriteOptions } from './durability.ts';
 import { bufferKeys, bufferValues, type KeyCodec, type ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
-import type { DatabaseEvents } from './events.ts';
 import { DatabaseIterator, type Projection } from './iterator.ts';
+import { Maintenance } from './maintenance.ts';
 import {
   CURSOR_FILL_CACHE,
   CURSOR_KEYS,
   CURSOR_REVERSE,
   CURSOR_VALUES,
-  type NativeBackup,
   type NativeDatabase,
   type NativeSnapshot,
 } from './native.ts';
@@ -33,7 +29,6 @@ import { boundsOf, checkLimit, type KeyRange, RANGE_NAMES, rangeArgument } from 
 import { Reads } from './reads.ts';
 import { Shards } from './shards.ts';
 import { Snapshot } from './snapshot.ts';
-import type { Stats } from './stats.ts';
 import { readStream, writeStream } from './streams.ts';
 import { Tiers } from './tiers.ts';
 import { Topics } from './topics/topics.ts';
@@ -54,9 +49,7 @@ const ITERATOR_NAMES = new Set([...RANGE_NAMES, 'reverse', 'limit', 'fillCache',
  * A read sees every write whose promise has resolved. Keys and values are copied before a method returns, so buffers may
  * be reused at once. Buffers that reads return belong to the caller.
  */
-export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvents> {
-  /** Absolute path of the folder. */
-  readonly location: string;
+export class Database<K = string, V = Buffer> extends Maintenance<K> {
   /** What the database is divided into: figures of each part, and walks by slot. */
   readonly shards: Shards<K, V>;
   /** The hot, warm and cold stores. */
@@ -68,11 +61,6 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   readonly #bytes: Reads<Buffer, Buffer>;
   readonly #writes: Writes<K, V>;
   #topics: Topics<K, V> | undefined;
-  readonly #alerts = new AlertWatch(
-    this as never,
-    () => this.stats(),
-    (alert) => this.emit('alert', alert),
-  );
   #status: Status = 'open';
   #closed: Promise<void> | undefined;
 
@@ -86,8 +74,7 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     durability: Durability,
     maxInFlight: number | undefined,
   ) {
-    super();
-    this.location = location;
+    super(location, native, keys);
     this.#native = native;
     this.#keys = keys;
     this.#values = values;
@@ -104,19 +91,10 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
     this.shards = new Shards<K, V>({
       native,
       keys,
-      check: () => {
-        if (this.#status !== 'open') throw this.#closedError();
-      },
+      check: () => this.checkOpen(),
       iterate: (first, last, options) => this.#iterate('entries', options, [first, last]),
     });
     this.#writes = new Writes(native, keys, values, readOnly, durability, maxInFlight, () => this.emit('drain'));
-    this.#alerts.attach();
-  }
-
-  override removeAllListeners(event?: keyof DatabaseEvents): this {
-    super.removeAllListeners(event);
-    if (this.#status === 'open') this.#alerts.attach();
-    return this;
   }
 
   /** Append-only logs of messages beside the records. */
@@ -421,41 +399,6 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   }
 
   /**
-   * Estimates how many bytes a range takes, on disk and in memory not yet written to tables.
-   *
-   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
-   */
-  async approximateSize(range: KeyRange<K> = {}): Promise<number> {
-    if (this.#status !== 'open') throw this.#closedError();
-    const { start, end } = boundsOf(this.#keys, rangeArgument(range, 'approximateSize'));
-    return call<number>((ticket) => this.#native.approximateSize(ticket, start, end));
-  }
-
-  /**
-   * Writes everything in memory to tables; afterwards opening replays no log.
-   *
-   * @throws ERR_CLOSED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO
-   */
-  async flush(): Promise<void> {
-    if (this.#status !== 'open') throw this.#closedError();
-    this.#writes.flush();
-    await call<undefined>((ticket) => this.#native.flush(ticket));
-  }
-
-  /**
-   * Rewrites a range so that the space of deleted and overwritten records comes back. It happens by itself sooner or
-   * later; this is for "now", and may take long.
-   *
-   * @throws ERR_CLOSED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO
-   */
-  async compact(range: KeyRange<K> = {}): Promise<void> {
-    if (this.#status !== 'open') throw this.#closedError();
-    const { start, end } = boundsOf(this.#keys, rangeArgument(range, 'compact'));
-    this.#writes.flush();
-    await call<undefined>((ticket) => this.#native.compact(ticket, start, end));
-  }
-
-  /**
    * A Readable of `[key, value]` pairs in object mode, for pipelines.
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
@@ -476,64 +419,13 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
   }
 
   /**
-   * Adds a backup of this moment to a folder of backups, beside the running work. Tables that an earlier backup in the
-   * folder has are not copied again. The new backup is read back and its checksums compared before this resolves.
-   *
-   * @throws ERR_INVALID_ARGUMENT, ERR_LOCKED if another backup is written there, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO,
-   * ERR_CLOSED
-   * @example
-   * ```ts
-   * await db.backup('./backups', { keep: 7 });
-   * ```
-   */
-  async backup(dir: string, options: BackupOptions = {}): Promise<BackupInfo> {
-    if (this.#status !== 'open') throw this.#closedError();
-    const { path, keep } = checkBackup(dir, options);
-    this.#writes.flush();
-    return backupInfo(await call<NativeBackup>((ticket) => this.#native.backup(ticket, path, keep)));
-  }
-
-  /**
-   * Reads every block and every record and compares what can be compared, without changing anything.
-   *
-   * @returns what was found; damage is in `problems` and not thrown
-   * @throws ERR_CLOSED, ERR_IO
-   */
-  async verify(): Promise<VerifyReport> {
-    if (this.#status !== 'open') throw this.#closedError();
-    return call<VerifyReport>((ticket) => this.#native.verify(ticket));
-  }
-
-  /**
-   * Accepts writes again after the disk was full and has room again. After a failed sync of the log only closing and
-   * reopening helps.
-   *
-   * @throws ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_CLOSED
-   */
-  async resume(): Promise<void> {
-    if (this.#status !== 'open') throw this.#closedError();
-    await call<undefined>((ticket) => this.#native.resume(ticket));
-  }
-
-  /**
-   * @returns counters, latencies and sizes, of all who share this database.
-   * @throws ERR_CLOSED
-   */
-  stats(): Stats {
-    if (this.#status !== 'open') throw this.#closedError();
-    const stats = this.#native.stats();
-    if (stats === undefined) throw takeError();
-    return stats as Stats;
-  }
-
-  /**
    * Refuses new work, finishes what was begun, ends iterators and snapshots, and gives up the folder. May be called more
    * than once. Others who opened the same location are not affected.
    */
   close(): Promise<void> {
     if (this.#closed === undefined) {
       this.#status = 'closing';
-      this.#alerts.end();
+      this.endMaintenance();
       this.#topics?.end();
       this.#writes.flush();
       this.#reads.flush();
@@ -583,6 +475,16 @@ export class Database<K = string, V = Buffer> extends EventEmitter<DatabaseEvent
       projection,
       isOpen: this.#isOpen,
     });
+  }
+
+  /** @internal */
+  protected override checkOpen(): void {
+    if (this.#status !== 'open') throw this.#closedError();
+  }
+
+  /** @internal */
+  protected override sendWrites(): void {
+    this.#writes.flush();
   }
 
   readonly #isOpen = () => this.#status === 'open';
