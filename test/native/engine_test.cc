@@ -662,14 +662,18 @@ TEST_F(EngineDataTest, SizesFollowTheRange) {
     EXPECT_THAT(engine()->ApproximateSize(range, &bytes), IsOk());
     return bytes;
   };
-  for (int pass = 0; pass < 2; pass++) {  // in memtables, then in tables
+  for (const bool in_tables : {false, true}) {
     const uint64_t all = size({});
     const uint64_t first = size({false, true, "", "b"});
     const uint64_t second = size({true, false, "b", ""});
     EXPECT_GT(all, 100'000u);
-    EXPECT_GT(first, all / 5);
-    EXPECT_GT(second, all / 5);
-    EXPECT_LT(first, all);
+    // Of a memtable RocksDB estimates it from the heights of its skip list's nodes, which are drawn
+    // by lot: more or less anything may come out, seldom far from the truth.
+    EXPECT_GT(first, in_tables ? all / 5 : 0);
+    EXPECT_GT(second, in_tables ? all / 5 : 0);
+    if (in_tables) {
+      EXPECT_LT(first, all * 4 / 5);
+    }
     EXPECT_EQ(size({true, true, "x", "y"}), 0u);
     EXPECT_EQ(size({true, true, "b", "a"}), 0u) << "an inverted range holds nothing";
     ASSERT_THAT(engine()->Flush(), IsOk());

@@ -8,6 +8,8 @@ export interface LargeBatch {
   location: string;
   records: number;
   valueBytes: number;
+  /** Stays after its work until it is killed, however early that is done. */
+  stays?: boolean;
 }
 
 /** Sorts like its number. */
@@ -23,7 +25,7 @@ export function largeValue(index: number, bytes: number): Buffer {
 }
 
 if (import.meta.filename === process.argv[1]) {
-  const { location, records, valueBytes } = programArgument<LargeBatch>();
+  const { location, records, valueBytes, stays = false } = programArgument<LargeBatch>();
   const db = await open(location);
   const before = process.memoryUsage.rss();
   const batch = db.beginBatch({ capacity: records * (valueBytes + 24) });
@@ -35,4 +37,5 @@ if (import.meta.filename === process.argv[1]) {
   report(`${JSON.stringify({ bytes, milliseconds: Date.now() - began })}`);
   await db.close();
   report(`${JSON.stringify({ before, peak: process.resourceUsage().maxRSS * 1024 })}`);
+  if (stays) setInterval(() => {}, 60_000);
 }
