@@ -3,11 +3,12 @@
 //   node scripts/test.mjs [--native | --js] [--jobs N] [text...]
 //
 // --native or --js: one kind alone. text: only the uvu files (GoogleTest suites) whose names contain one of these.
+// --jobs: how many uvu files run at once; by default two, or one on a single processor.
 // Every uvu file runs in a process of its own with a deadline, because uvu has none and runs all in one process.
 // The last line is "N passed, N failed", and the exit code is non-zero if any failed or none ran.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { clock, Failure, inRoot, main, run } from './common.mjs';
@@ -115,7 +116,7 @@ await main(import.meta.url, async (args) => {
     options: {
       native: { type: 'boolean', default: false },
       js: { type: 'boolean', default: false },
-      jobs: { type: 'string', default: '1' },
+      jobs: { type: 'string', default: String(Math.min(2, availableParallelism())) },
     },
   });
   const jobs = Number(values.jobs);
