@@ -5,6 +5,7 @@ import { SUBMIT_ATOMIC } from './native.ts';
 import { Packer } from './packer.ts';
 import { boundsOf, type KeyRange, rangeArgument } from './range.ts';
 import { parseSize, type Size } from './size.ts';
+import { Outgoing, type OutgoingMessage } from './topics/outgoing.ts';
 import type { Writes } from './writes.ts';
 
 /** Options of `beginBatch`. */
@@ -60,6 +61,8 @@ export class Batch<K, V> {
   #packed: Packer | undefined;
   /** Those that can still be rolled back to, in the order they were made. */
   readonly #savepoints: Savepoint[] = [];
+  readonly #messages = new Outgoing();
+  readonly #marks = new WeakMap<Savepoint, ReturnType<Outgoing['mark']>>();
 
   /** @internal */
   constructor(keys: KeyCodec<K>, values: ValueCodec<V>, writes: Writes<K, V>, options: BatchOptions) {
@@ -105,10 +108,22 @@ export class Batch<K, V> {
     return this.#add((packed) => packed.deleteRange(start ?? Buffer.alloc(0), end));
   }
 
+  /**
+   * Sends a message to a topic, if the batch is written: it appears there if and only if the batch's records do.
+   *
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED once the batch has ended
+   */
+  send<MV, MK>(message: OutgoingMessage<MV, MK>): this {
+    this.#open();
+    this.#messages.add(message);
+    return this;
+  }
+
   /** Marks this place. */
   savepoint(): Savepoint {
     const packed = this.#open();
     const savepoint = Object.freeze({ length: packed.count, bytes: packed.size });
+    this.#marks.set(savepoint, this.#messages.mark());
     this.#savepoints.push(savepoint);
     return savepoint;
   }
@@ -120,6 +135,7 @@ export class Batch<K, V> {
     if (at < 0) throw invalid('the savepoint is not of this batch, or lies behind a place it was rolled back to');
     this.#savepoints.length = at + 1; // it can be used again
     packed.rewind(savepoint.bytes, savepoint.length);
+    this.#messages.rewind(this.#marks.get(savepoint) ?? []);
     return this;
   }
 
@@ -137,8 +153,9 @@ export class Batch<K, V> {
     const packed = this.#open();
     this.#packed = undefined;
     if (this.#signal?.aborted) throw aborted(this.#signal);
-    if (packed.count === 0) return;
-    await until(this.#signal, this.#writes.submit(packed, this.#flags | SUBMIT_ATOMIC));
+    if (packed.count === 0 && this.#messages.count === 0) return;
+    const flags = this.#flags | SUBMIT_ATOMIC;
+    await until(this.#signal, this.#writes.submit(packed, flags, undefined, undefined, this.#messages));
   }
 
   #add(write: (packed: Packer) => void): this {

@@ -1,6 +1,7 @@
 import { applyConditional, encodeOperations } from './conditions.ts';
-import type { BatchOperation } from './operations.ts';
+import type { BatchOperation, BatchWriteOptions } from './operations.ts';
 import { Packer } from './packer.ts';
+import { Outgoing } from './topics/outgoing.ts';
 import { DEFAULT_RETRIES, retrying, type TransactionSource } from './transaction.ts';
 
 /**
@@ -13,9 +14,14 @@ export async function writeConditional<K, V>(
   source: TransactionSource<K, V>,
   operations: readonly BatchOperation<K, V>[],
   flags: number,
-  signal: AbortSignal | undefined,
+  options: BatchWriteOptions | undefined,
 ): Promise<void> {
+  const messages = options?.messages ?? [];
   source.writes.packAll(new Packer(64), operations); // bad operations are refused before anything is read
+  new Outgoing().addAll(messages); // likewise
   const encoded = encodeOperations(source.keys, source.values, operations);
-  await retrying(source, flags, DEFAULT_RETRIES, signal, (transaction) => applyConditional(transaction, encoded));
+  await retrying(source, flags, DEFAULT_RETRIES, options?.signal, (transaction) => {
+    for (const message of messages) transaction.send(message);
+    return applyConditional(transaction, encoded);
+  });
 }

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { Batch, type BatchOptions } from './batch.ts';
+import { ChangeFeed, type ChangeFeedOptions, checkFeedOptions } from './changes.ts';
 import { writeConditional } from './conditional-writes.ts';
 import { type Condition, checkCondition, hasConditions } from './conditions.ts';
 import { call, takeError } from './dispatcher.ts';
@@ -19,6 +20,7 @@ import {
 import type {
   BatchOperation,
   BatchPut,
+  BatchWriteOptions,
   IteratorOptions,
   PutOptions,
   ReadOptions,
@@ -40,6 +42,7 @@ export type Status = 'open' | 'closing' | 'closed';
 
 const READ_NAMES = new Set(['snapshot']);
 const WRITE_NAMES = new Set(['durability', 'signal']);
+const BATCH_NAMES = new Set([...WRITE_NAMES, 'messages']);
 const TRANSACTION_NAMES = new Set([...WRITE_NAMES, 'retries']);
 const ITERATOR_NAMES = new Set([...RANGE_NAMES, 'reverse', 'limit', 'fillCache', 'snapshot']);
 
@@ -61,6 +64,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
   readonly #bytes: Reads<Buffer, Buffer>;
   readonly #writes: Writes<K, V>;
   #topics: Topics<K, V> | undefined;
+  readonly #feeds = new Set<ChangeFeed<K, V>>();
   #status: Status = 'open';
   #closed: Promise<void> | undefined;
 
@@ -232,15 +236,15 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * ]);
    * ```
    */
-  batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<void> {
+  batch(operations: readonly BatchOperation<K, V>[], options?: BatchWriteOptions): Promise<void> {
     if (this.#status !== 'open') return Promise.reject(this.#closedError());
     try {
       if (hasConditions(operations))
         return writeConditional(
           this.#source(),
           operations,
-          this.#writes.settings.check(options, WRITE_NAMES, 'of batch'),
-          options?.signal,
+          this.#writes.settings.check(options, BATCH_NAMES, 'of batch'),
+          options,
         );
       return this.#writes.batch(operations, options);
     } catch (error) {
@@ -260,7 +264,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * await commit.durable; // ship the goods
    * ```
    */
-  commit(operations: readonly BatchOperation<K, V>[], options?: { signal?: AbortSignal }): CommitHandle {
+  commit(operations: readonly BatchOperation<K, V>[], options?: Omit<BatchWriteOptions, 'durability'>): CommitHandle {
     if (this.#status !== 'open') throw this.#closedError();
     if (hasConditions(operations)) throw invalid('commit takes no conditions: use batch or transaction');
     return this.#writes.commit(operations, options);
@@ -419,6 +423,28 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
   }
 
   /**
+   * Follows the database: every commit after `since`, in order, whole. Needs the option `changes` of `open`. To copy a
+   * database and follow it: make the feed, copy what an iterator gives, then apply what the feed gives; what is in both
+   * comes to the same.
+   *
+   * @throws ERR_INVALID_ARGUMENT, also if the database keeps no changes; ERR_CLOSED, ERR_READ_ONLY, ERR_ABORTED
+   * @example
+   * ```ts
+   * for await (const { sequence, operations } of db.changes({ since: 0 })) console.log(sequence, operations);
+   * ```
+   */
+  changes(options: ChangeFeedOptions = {}): ChangeFeed<K, V> {
+    if (this.#status !== 'open') throw this.#closedError();
+    checkFeedOptions(options);
+    const [native, keys, values, isOpen] = [this.#native, this.#keys, this.#values, this.#isOpen];
+    const closed = (feed: ChangeFeed<K, V>) => this.#feeds.delete(feed);
+    this.#writes.flush();
+    const feed = new ChangeFeed({ native, keys, values, isOpen, closed }, options);
+    this.#feeds.add(feed);
+    return feed;
+  }
+
+  /**
    * Refuses new work, finishes what was begun, ends iterators and snapshots, and gives up the folder. May be called more
    * than once. Others who opened the same location are not affected.
    */
@@ -427,6 +453,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
       this.#status = 'closing';
       this.endMaintenance();
       this.#topics?.end();
+      for (const feed of [...this.#feeds]) feed.end();
       this.#writes.flush();
       this.#reads.flush();
       this.#closed = call<undefined>((ticket) => this.#native.close(ticket)).finally(() => {
@@ -504,7 +531,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
     if (this.#status !== 'open') throw this.#closedError();
     try {
       const flags = this.#writes.settings.check(options, WRITE_NAMES, 'of a conditional write');
-      await writeConditional(this.#source(), operations, flags, options.signal);
+      await writeConditional(this.#source(), operations, flags, options);
       return true;
     } catch (error) {
       if (error instanceof ThermoclineError && error.code === 'ERR_CONDITION') return false;

@@ -12,7 +12,8 @@ export type ErrorCode =
   | 'ERR_BACKPRESSURE'
   | 'ERR_FORMAT_VERSION'
   | 'ERR_NOT_FOUND'
-  | 'ERR_ABORTED';
+  | 'ERR_ABORTED'
+  | 'ERR_GAP';
 
 const BRAND = Symbol.for('thermocline.error');
 

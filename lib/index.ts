@@ -2,6 +2,9 @@ export type { Alert } from './alerts.ts';
 export { type BackupInfo, type BackupOptions, backups, restore, type VerifyReport, verifyBackups } from './backup.ts';
 export { Batch, type BatchOptions, type Savepoint } from './batch.ts';
 export { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './boundary.ts';
+export type { Change, ChangeDelete, ChangeDeleteRange, ChangeOperation, ChangePut } from './change.ts';
+export type { ChangesOptions } from './change-options.ts';
+export { ChangeFeed, type ChangeFeedOptions } from './changes.ts';
 export type { Compression, CompressionCodec, CompressionOptions } from './compression.ts';
 export type { Condition } from './conditions.ts';
 export {
@@ -18,6 +21,7 @@ export type {
   BatchDelete,
   BatchOperation,
   BatchPut,
+  BatchWriteOptions,
   IteratorOptions,
   PutOptions,
   ReadOptions,
@@ -35,6 +39,7 @@ export type { AppendOptions, MessagePosition } from './topics/appends.ts';
 export { assign } from './topics/assign.ts';
 export { type ConsumeFrom, Consumer, type ConsumerOptions } from './topics/consumer.ts';
 export { type LostMessages, Message, MessageBatch, type MessageInput } from './topics/message.ts';
+export type { OutgoingMessage } from './topics/outgoing.ts';
 export type { TopicCompression, TopicEncodings, TopicSettings } from './topics/options.ts';
 export type { TopicCounters, TopicProblem, TopicRepair, TopicReport } from './topics/report.ts';
 export { type PartitionStats, Topic, type TopicReadOptions, type TopicStats } from './topics/topic.ts';

@@ -24,6 +24,7 @@ export interface NativeOptions {
   hotAgeMs?: number;
   warmAgeMs?: number;
   coldAgeMs?: number;
+  changes?: false | { bytes?: number; ms?: number };
   tiers?: Record<string, object | null>;
 }
 
@@ -140,6 +141,7 @@ export interface NativeDatabase {
     operations: number,
     flags: number,
     appliedTicket: number,
+    messages?: readonly unknown[],
   ): number;
   submitChecked(
     ticket: number,
@@ -152,6 +154,7 @@ export interface NativeDatabase {
     readSize: number,
     readCount: number,
     readRanges: (Uint8Array | undefined)[],
+    messages?: readonly unknown[],
   ): number;
   beginTransaction(ticket: number): void;
   resume(ticket: number): void;

@@ -2,11 +2,22 @@ import type { Condition } from './conditions.ts';
 import type { WriteOptions } from './durability.ts';
 import type { KeyRange } from './range.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { OutgoingMessage } from './topics/outgoing.ts';
 
 /** Options of a single put. */
 export interface PutOptions extends WriteOptions {
   /** Milliseconds after which the record reads as missing, at least 1. Default: never. */
   ttl?: number;
+}
+
+/** Options of `batch`. */
+export interface BatchWriteOptions extends WriteOptions {
+  /**
+   * Messages for topics, which appear there if the batch is written, after any crash: all or nothing. They appear soon
+   * after the batch, in the order of the commits.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: messages of topics of any kind stand in one list
+  messages?: readonly OutgoingMessage<any, any>[];
 }
 
 /** Options of `transaction`. */

@@ -1,3 +1,4 @@
+import { type ChangesOptions, checkChanges } from './change-options.ts';
 import { type Compression, checkCompression } from './compression.ts';
 import type { Durability } from './durability.ts';
 import type { KeyEncoding, ValueEncoding } from './encoding.ts';
@@ -85,6 +86,11 @@ export interface OpenOptions {
    */
   config?: string;
   memory?: MemoryOptions;
+  /**
+   * Keeps the log for `db.changes()`: `true` 1 GB of it, or `{ bytes, ms }`. Costs disk, and what leaving out overwritten
+   * writes and sorting batches would save. Default: as the database was last opened; a new one keeps none.
+   */
+  changes?: boolean | ChangesOptions;
   /** Warm and cold stores below the hot one. Default: those that the database has; a new one has none. */
   tiers?: TiersOptions;
   threads?: ThreadOptions;
@@ -107,6 +113,7 @@ const NAMES = new Set([
   'compression',
   'config',
   'memory',
+  'changes',
   'tiers',
   'threads',
   'temperature',
@@ -195,6 +202,7 @@ export function nativeOptions(options: unknown): NativeOptions {
     hotAgeMs: integer(temperature.hot, 'temperature.hot', 0, Number.MAX_SAFE_INTEGER),
     warmAgeMs: integer(temperature.warm, 'temperature.warm', 0, Number.MAX_SAFE_INTEGER),
     coldAgeMs: integer(temperature.cold, 'temperature.cold', 0, Number.MAX_SAFE_INTEGER),
+    changes: checkChanges(given.changes),
     tiers: checkTiers(given.tiers),
     withoutLog: given.durability === undefined ? undefined : checkDurability(given.durability) === 'none',
   };

@@ -10,6 +10,7 @@ import { Packer, toBytes } from './packer.ts';
 import { boundsOf, checkLimit, keyBytes } from './range.ts';
 import type { Reads } from './reads.ts';
 import { Snapshot } from './snapshot.ts';
+import { Outgoing, type OutgoingMessage } from './topics/outgoing.ts';
 import type { Writes } from './writes.ts';
 
 interface Written {
@@ -42,6 +43,7 @@ export class Transaction<K, V> {
   readonly #reads = new Map<string, Buffer>();
   readonly #ranges: (Uint8Array | undefined)[] = [];
   readonly #written = new Map<string, Written>();
+  readonly #messages = new Outgoing();
   #ended = false;
 
   /** @internal Use {@link beginTransaction}. */
@@ -103,6 +105,24 @@ export class Transaction<K, V> {
     this.#check();
     const bytes = toBytes(this.#source.keys.encode(key), 'key');
     this.#written.set(idOf(bytes), { key: bytes, value: undefined, expiryMs: 0 });
+  }
+
+  /**
+   * Sends a message to a topic, if the transaction commits: it appears there if and only if what the transaction wrote
+   * does.
+   *
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @example
+   * ```ts
+   * await db.transaction(async (tx) => {
+   *   tx.put('order/7', order);
+   *   tx.send({ topic: orders, key: 'order/7', value: order });
+   * });
+   * ```
+   */
+  send<MV, MK>(message: OutgoingMessage<MV, MK>): void {
+    this.#check();
+    this.#messages.add(message);
   }
 
   /** Walks a range in key order, own writes up to this call included. */
@@ -168,7 +188,7 @@ export class Transaction<K, V> {
   commit(flags: number): Promise<void> {
     this.#check();
     this.#ended = true;
-    if (this.#written.size === 0) return Promise.resolve();
+    if (this.#written.size === 0 && this.#messages.count === 0) return Promise.resolve();
     const packed = new Packer(1024);
     for (const { key, value, expiryMs } of this.#written.values()) {
       if (value === undefined) packed.delete(key);
@@ -179,7 +199,7 @@ export class Transaction<K, V> {
     const { native, writes } = this.#source;
     writes.flush();
     return new Promise<void>((resolve, reject) => {
-      const { size } = packed;
+      const size = packed.size + this.#messages.bytes;
       const ticket = issueTicket<undefined>(
         () => {
           writes.ended(size);
@@ -194,7 +214,7 @@ export class Transaction<K, V> {
       const code = native.submitChecked(
         ticket,
         packed.buffer,
-        size,
+        packed.size,
         packed.count,
         flags | SUBMIT_ATOMIC,
         this.#native,
@@ -202,6 +222,7 @@ export class Transaction<K, V> {
         reads.size,
         reads.count,
         this.#ranges,
+        this.#messages.native(),
       );
       if (code !== 0) {
         withdrawTicket(ticket);

@@ -11,9 +11,10 @@ import {
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import { type NativeDatabase, SUBMIT_ATOMIC, SUBMIT_FSYNC } from './native.ts';
-import type { BatchOperation } from './operations.ts';
+import type { BatchOperation, BatchWriteOptions } from './operations.ts';
 import { Packer } from './packer.ts';
 import type { Bounds } from './range.ts';
+import { Outgoing } from './topics/outgoing.ts';
 
 /** Puts of one turn are sent earlier once they fill this, so that the engine starts while JavaScript packs on. */
 const PACK_BYTES = 64 * 1024;
@@ -22,7 +23,8 @@ const SOFT_IN_FLIGHT_BYTES = 32 * 1024 * 1024;
 const PUT_MANY_AHEAD = 4;
 
 const WRITE_NAMES = new Set(['durability', 'signal']);
-const COMMIT_NAMES = new Set(['signal']);
+const BATCH_NAMES = new Set([...WRITE_NAMES, 'messages']);
+const COMMIT_NAMES = new Set(['signal', 'messages']);
 const PUT_NAMES = new Set([...WRITE_NAMES, 'ttl']);
 const PUT_OPERATION_NAMES = new Set(['type', 'key', 'value', 'ttl', 'if']);
 const DELETE_OPERATION_NAMES = new Set(['type', 'key', 'if']);
@@ -123,19 +125,24 @@ export class Writes<K, V> {
     return this.#joined(turn, options?.signal);
   }
 
-  batch(operations: readonly BatchOperation<K, V>[], options: WriteOptions | undefined): Promise<void> {
-    const flags = this.#settings.check(options, WRITE_NAMES, 'of batch');
+  batch(operations: readonly BatchOperation<K, V>[], options: BatchWriteOptions | undefined): Promise<void> {
+    const flags = this.#settings.check(options, BATCH_NAMES, 'of batch');
+    const messages = outgoing(options?.messages);
     const sent = this.#packing((packed) => {
       this.packAll(packed, operations);
-      return this.submit(packed, flags | SUBMIT_ATOMIC);
+      return this.submit(packed, flags | SUBMIT_ATOMIC, undefined, undefined, messages);
     });
     return until(options?.signal, sent);
   }
 
   /** Like batch, with a promise for each of the two stages. */
-  commit(operations: readonly BatchOperation<K, V>[], options: { signal?: AbortSignal } | undefined): CommitHandle {
+  commit(
+    operations: readonly BatchOperation<K, V>[],
+    options: Omit<BatchWriteOptions, 'durability'> | undefined,
+  ): CommitHandle {
     this.#settings.check(options, COMMIT_NAMES, 'of commit');
     this.#settings.check({ durability: 'fsync' }, WRITE_NAMES, 'of commit');
+    const messages = outgoing(options?.messages);
     return this.#packing((packed) => {
       this.packAll(packed, operations);
       let resolveApplied: () => void = () => {};
@@ -144,7 +151,7 @@ export class Writes<K, V> {
         resolveApplied = resolve;
         rejectApplied = reject;
       });
-      const durable = this.submit(packed, SUBMIT_ATOMIC | SUBMIT_FSYNC, resolveApplied, rejectApplied);
+      const durable = this.submit(packed, SUBMIT_ATOMIC | SUBMIT_FSYNC, resolveApplied, rejectApplied, messages);
       const handle = { applied: until(options?.signal, applied), durable: until(options?.signal, durable) };
       // Whoever awaits one of the two should not have to handle the failure of the other.
       handle.applied.catch(() => {});
@@ -228,10 +235,11 @@ export class Writes<K, V> {
     flags: number,
     resolveApplied?: () => void,
     rejectApplied?: (error: Error) => void,
+    messages?: Outgoing,
   ): Promise<void> {
     this.flush();
     return new Promise<void>((resolve, reject) =>
-      this.#send(packed, flags, resolve, reject, resolveApplied, rejectApplied),
+      this.#send(packed, flags, resolve, reject, resolveApplied, rejectApplied, messages),
     );
   }
 
@@ -292,6 +300,7 @@ export class Writes<K, V> {
     reject: (error: Error) => void,
     resolveApplied?: () => void,
     rejectApplied?: (error: Error) => void,
+    messages?: Outgoing,
   ): void {
     if (this.#readOnly) {
       const error = new ThermoclineError('ERR_READ_ONLY', 'the database is open read-only');
@@ -299,7 +308,7 @@ export class Writes<K, V> {
       reject(error);
       return;
     }
-    const { size } = packed;
+    const size = packed.size + (messages?.bytes ?? 0);
     const ticket = issueTicket<undefined>(
       () => {
         this.ended(size);
@@ -313,7 +322,7 @@ export class Writes<K, V> {
     const appliedTicket =
       resolveApplied === undefined || rejectApplied === undefined ? 0 : issueTicket(resolveApplied, rejectApplied);
     this.began(size);
-    if (this.#native.submit(ticket, packed.buffer, size, packed.count, flags, appliedTicket) !== 0) {
+    if (this.#native.submit(ticket, packed.buffer, packed.size, packed.count, flags, appliedTicket, messages?.native()) !== 0) {
       const error = takeError();
       withdrawTicket(ticket);
       withdrawTicket(appliedTicket);
@@ -337,6 +346,10 @@ export class Writes<K, V> {
       process.nextTick(this.#onDrain);
     }
   }
+}
+
+function outgoing(messages: BatchWriteOptions['messages']): Outgoing | undefined {
+  return messages === undefined ? undefined : new Outgoing().addAll(messages);
 }
 
 function unknownMember(name: string, index: number): ThermoclineError {

@@ -7,6 +7,7 @@ import type { NativeAppendOutcome, NativeTopic } from '../native-topics.ts';
 import { checkNames } from '../options.ts';
 import type { MessageInput } from './message.ts';
 import { wholeNumber } from './options.ts';
+import { packMessage } from './pack-message.ts';
 import { MessagePacker } from './packer.ts';
 
 /** Where a message went. */
@@ -33,7 +34,6 @@ export interface AppendOptions<K> {
 }
 
 const NAMES = new Set(['partition', 'key', 'durability', 'producer', 'signal']);
-const MESSAGE_NAMES = new Set(['value', 'key', 'id', 'headers', 'timestamp']);
 const WRITE_NAMES = new Set(['durability', 'signal']);
 /** Appends of one turn are sent earlier once they fill this. */
 const PACK_BYTES = 64 * 1024;
@@ -135,21 +135,7 @@ export class Appends<V, K> {
   }
 
   #pack(turn: Turn, message: MessageInput<V, K>, defaultKey: K | undefined): void {
-    if (typeof message !== 'object' || message === null) throw invalid('a message is an object with a value');
-    for (const name in message) if (!MESSAGE_NAMES.has(name)) throw invalid(`a message has no member '${name}'`);
-    const { id, headers, timestamp } = message;
-    const key = message.key ?? defaultKey;
-    if (id !== undefined && typeof id !== 'string') throw invalid("a message's id must be a string");
-    if (headers !== undefined) checkHeaders(headers);
-    let delta: number | undefined;
-    if (timestamp !== undefined) {
-      wholeNumber(timestamp, 'timestamp');
-      // The others of the batch, which have none, get this one.
-      if (turn.firstTimestamp === 0) turn.firstTimestamp = Date.now();
-      delta = timestamp - turn.firstTimestamp;
-    }
-    const keyBytes = key === undefined ? undefined : this.#keys.encode(key);
-    this.#packed.add(this.#values.encode(message.value), keyBytes, id, headers, delta);
+    packMessage(this.#packed, this.#keys, this.#values, turn, message, defaultKey);
   }
 
   #send(turn: Turn, producer: number, sequence: number): void {
@@ -177,17 +163,6 @@ export class Appends<V, K> {
     withdrawTicket(ticket);
     const error = takeError();
     for (const share of shares) share.reject(error);
-  }
-}
-
-function checkHeaders(headers: object): void {
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) {
-    throw invalid('headers must be an object of strings and Buffers');
-  }
-  for (const value of Object.values(headers)) {
-    if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
-      throw invalid('headers must be an object of strings and Buffers');
-    }
   }
 }
 

@@ -75,6 +75,12 @@ export class Topic<V = Buffer, K = string> {
     this.#appends = new Appends(source.native, source.keys, source.values, source.settings);
   }
 
+  /** @internal */
+  get codecs(): { native: NativeTopic; keys: KeyCodec<K>; values: ValueCodec<V> } {
+    this.#checkOpen();
+    return { native: this.#native, keys: this.#source.keys, values: this.#source.values };
+  }
+
   get partitions(): number {
     return this.#native.info().partitions;
   }

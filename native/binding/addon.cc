@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "binding/async_op.h"
+#include "binding/changes.h"
 #include "binding/cursor.h"
 #include "binding/database.h"
 #include "binding/environment.h"
@@ -176,6 +177,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
                           TiersWrap::Define(env));
   environment->SetTopicClasses(TopicWrap::Define(env), TopicConsumerWrap::Define(env));
   TopicWrap::Export(env, exports);
+  environment->SetChangesClass(ChangesWrap::Define(env));
+  ChangesWrap::Export(env, exports);
   exports.Set("open", Napi::Function::New<Open>(env, "open"));
   exports.Set("destroy", Napi::Function::New<Destroy>(env, "destroy"));
   exports.Set("probeDisk", Napi::Function::New<ProbeDisk>(env, "probeDisk"));
@@ -188,7 +191,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("pinSlab", Napi::Function::New<PinSlab>(env, "pinSlab"));
   exports.Set("takeError", Napi::Function::New<TakeError>(env, "takeError"));
   Napi::Array codes = Napi::Array::New(env);
-  for (int code = 0; code <= static_cast<int>(Code::kAborted); code++) {
+  for (int code = 0; code <= static_cast<int>(Code::kGap); code++) {
     codes.Set(static_cast<uint32_t>(code), std::string(CodeName(static_cast<Code>(code))));
   }
   exports.Set("codes", codes);

@@ -9,6 +9,7 @@
 #include "binding/cursor.h"
 #include "binding/snapshot.h"
 #include "binding/tiers.h"
+#include "binding/topic.h"
 #include "binding/transaction.h"
 #include "binding/values.h"
 #include "engine/hash.h"
@@ -221,14 +222,14 @@ Napi::Value DatabaseWrap::LookupLarge(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), result);
 }
 
-// submit(ticket, packed, size, operations, flags, ticket for applied or 0) -> 0, or the code of a
+// submit(ticket, packed, size, operations, flags, ticket for applied or 0, messages?) -> 0, or the code of a
 // refusal (takeError). Flags: 1 atomic, 2 wait for fsync
 Napi::Value DatabaseWrap::Submit(const Napi::CallbackInfo& info) {
-  return Accept(info, SubmissionOf(info), info[5].As<Napi::Number>().DoubleValue());
+  return Accept(info, SubmissionOf(info), info[5].As<Napi::Number>().DoubleValue(), info[6]);
 }
 
 // submitChecked(ticket, packed, size, operations, flags, transaction, read keys, size, count,
-// read ranges as [start, end or undefined, ...]) -> as submit
+// read ranges as [start, end or undefined, ...], messages?) -> as submit
 Napi::Value DatabaseWrap::SubmitChecked(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const TransactionWrap* wrap = TransactionWrap::Unwrap(info[5].As<Napi::Object>());
@@ -258,15 +259,21 @@ Napi::Value DatabaseWrap::SubmitChecked(const Napi::CallbackInfo& info) {
   }
   std::unique_ptr<Submission> submission = SubmissionOf(info);
   submission->reads = std::move(reads);
-  return Accept(info, std::move(submission), 0);
+  return Accept(info, std::move(submission), 0, info[10]);
 }
 
 Napi::Value DatabaseWrap::Accept(const Napi::CallbackInfo& info,
-                                 std::unique_ptr<Submission> submission, double applied_ticket) {
+                                 std::unique_ptr<Submission> submission, double applied_ticket,
+                                 const Napi::Value& messages) {
   const std::shared_ptr<Session>& session = state_->session;
   Environment* environment = state_->environment;
   Status status = session->CheckWritable();
   if (status.ok()) status = session->Begin();
+  if (status.ok() && messages.IsArray()) {
+    status =
+        TopicWrap::AddMessages(messages.As<Napi::Array>(), &session->engine(), submission.get());
+    if (!status.ok()) session->End();
+  }
   if (status.ok()) {
     // The operation stays in flight until the last of its answers has been posted.
     submission->done = [completion = std::make_shared<Completion>(TicketOf(info)),

@@ -48,7 +48,7 @@ class DatabaseWrap : public Napi::ObjectWrap<DatabaseWrap> {
   Napi::Value SubmitChecked(const Napi::CallbackInfo& info);
   // The end of both: hands the submission over, or reports why not.
   Napi::Value Accept(const Napi::CallbackInfo& info, std::unique_ptr<Submission> submission,
-                     double applied_ticket);
+                     double applied_ticket, const Napi::Value& messages);
   void BeginTransaction(const Napi::CallbackInfo& info);
   void Resume(const Napi::CallbackInfo& info);
   Napi::Value GetMany(const Napi::CallbackInfo& info);

@@ -84,6 +84,10 @@ void Environment::SetTopicClasses(Napi::Function topic, Napi::Function consumer)
   topic_consumer_class_ = Napi::Persistent(consumer);
 }
 
+void Environment::SetChangesClass(Napi::Function changes) {
+  changes_class_ = Napi::Persistent(changes);
+}
+
 void Environment::SetDispatcher(Napi::Function dispatcher) {
   dispatcher_ = Napi::Persistent(dispatcher);
 }

@@ -81,6 +81,8 @@ class Environment {
   void SetClasses(Napi::Function database, Napi::Function snapshot, Napi::Function cursor,
                   Napi::Function transaction, Napi::Function tiers);
   void SetTopicClasses(Napi::Function topic, Napi::Function consumer);
+  void SetChangesClass(Napi::Function changes);
+  const Napi::FunctionReference& changes_class() const { return changes_class_; }
   const Napi::FunctionReference& topic_class() const { return topic_class_; }
   const Napi::FunctionReference& topic_consumer_class() const { return topic_consumer_class_; }
   const Napi::FunctionReference& database_class() const { return database_class_; }
@@ -119,6 +121,7 @@ class Environment {
   Napi::FunctionReference topic_class_;
   Napi::FunctionReference topic_consumer_class_;
   Napi::FunctionReference tiers_class_;
+  Napi::FunctionReference changes_class_;
   size_t pending_ = 0;
   std::vector<std::shared_ptr<Completion>> draining_;
   std::pair<char*, size_t> request_;

@@ -243,6 +243,35 @@ napi_value TopicWrap::New(napi_env env, std::shared_ptr<Session> session, TopicP
   return object;
 }
 
+Status TopicWrap::AddMessages(const Napi::Array& groups, Engine* engine, Submission* submission) {
+  constexpr uint32_t kFields = 6;
+  const Napi::Env env = groups.Env();
+  topic::Outbox* const outbox = engine->outbox();
+  if (outbox == nullptr && groups.Length() > 0) {
+    return {Code::kInvalidArgument,
+            "messages cannot be committed with records in a database with durability 'none'"};
+  }
+  for (uint32_t i = 0; i + kFields <= groups.Length(); i += kFields) {
+    const TopicWrap* wrap = Unwrap(groups.Get(i).As<Napi::Object>());
+    if (wrap == nullptr || !wrap->topic_) return {Code::kInvalidArgument, "this is no topic"};
+    if (&wrap->session_->engine() != engine) {
+      return {Code::kInvalidArgument,
+              "the topic '" + wrap->topic_->name() + "' is of another database"};
+    }
+    const Bytes packed = BytesOf(env, groups.Get(i + 1));
+    const auto number = [&](uint32_t field) {
+      return groups.Get(i + field).As<Napi::Number>().DoubleValue();
+    };
+    const size_t size = std::min<size_t>(static_cast<size_t>(number(2)), packed.size);
+    Status status = outbox->Address(*wrap->topic_, {packed.data, size},
+                                    static_cast<uint32_t>(number(3)),
+                                    static_cast<uint64_t>(number(4)),
+                                    static_cast<int64_t>(number(5)), submission);
+    if (!status.ok()) return status;
+  }
+  return {};
+}
+
 Napi::Value TopicWrap::Append(const Napi::CallbackInfo& info) {
   struct Appended : Completion {
     using Completion::Completion;

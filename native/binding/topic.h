@@ -21,6 +21,10 @@ class TopicWrap : public Napi::ObjectWrap<TopicWrap> {
   static napi_value New(napi_env env, std::shared_ptr<Session> session,
                         std::shared_ptr<topic::Topic> topic);
 
+  // Adds messages to a submission: [NativeTopic, packed, size, count, first timestamp, partition or
+  // -1, ...]. ERR_INVALID_ARGUMENT.
+  static Status AddMessages(const Napi::Array& groups, Engine* engine, Submission* submission);
+
   explicit TopicWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TopicWrap>(info) {}
 
  private:

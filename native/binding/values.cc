@@ -125,6 +125,15 @@ Status ReadTiers(const Napi::Value& value, TiersOptions* tiers) {
   return {};
 }
 
+// `changes`: absent, false, or an object with what is retained.
+void ReadChangesOptions(const Napi::Value& value, ChangesOptions* changes) {
+  if (value.IsBoolean()) changes->state = ChangesOptions::State::kOff;
+  if (!value.IsObject()) return;
+  changes->state = ChangesOptions::State::kOn;
+  ReadNumber(value.As<Napi::Object>(), "bytes", &changes->retain_bytes);
+  ReadNumber(value.As<Napi::Object>(), "ms", &changes->retain_ms);
+}
+
 Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   const Napi::Value preset = object.Get("preset");
   if (preset.IsString()) {
@@ -135,6 +144,7 @@ Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   ReadBoolean(object, "errorIfExists", &options->error_if_exists);
   ReadBoolean(object, "readOnly", &options->read_only);
   ReadNumber(object, "shards", &options->shards);
+  ReadChangesOptions(object.Get("changes"), &options->changes);
   ReadNumber(object, "hotCache", &options->memory.hot_cache);
   ReadNumber(object, "blockCache", &options->memory.block_cache);
   ReadNumber(object, "writeBuffer", &options->memory.write_buffer);

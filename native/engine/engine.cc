@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/feed/retention.h"
 #include "engine/metrics/rocks_listener.h"
 #include "engine/platform/boot_id.h"
 #include "engine/record/coding.h"
@@ -133,6 +134,9 @@ Status Engine::OpenParts() {
   shared_.expiry_filter = filter;
   cache_ = std::make_unique<HotCache>(options_.memory.hot_cache);
   const std::string hot = (root / kHotDirectory).string();
+  if (options_.changes.state == ChangesOptions::State::kAsBefore) {
+    options_.changes = ReadRetention(hot);
+  }
   const auto listener = std::make_shared<RocksListener>(metrics_.get());
   status = store_.Open(hot, options_, shared_, listener);
   if (store_.created_otherwise() && !options_.log_given) {
@@ -197,6 +201,9 @@ Status Engine::OpenParts() {
   OpenTopics();
   if (options_.read_only) return {};
 
+  status = OpenFeed();
+  if (status.ok()) status = OpenOutbox();
+  if (!status.ok()) return status;
   OpenCommitter();
   if (tiered) {
     OpenStepper();
@@ -243,10 +250,12 @@ std::vector<ShardReport> Engine::ShardReports() {
 void Engine::OpenCommitter() {
   rocksdb::DB* const db = store_.db();
   Committer::Dependencies dependencies;
-  dependencies.write = [db, without_log = !store_.has_log()](rocksdb::WriteBatch* batch) {
+  dependencies.write = [this, db, without_log = !store_.has_log()](rocksdb::WriteBatch* batch) {
     rocksdb::WriteOptions write;
     write.disableWAL = without_log;
-    return db->Write(write, batch);
+    rocksdb::Status s = db->Write(write, batch);
+    if (feed_ && s.ok()) feed_->Wrote(*batch);
+    return s;
   };
   if (store_.has_log()) dependencies.sync = [db] { return db->SyncWAL(); };
   dependencies.resume = [db] { return db->Resume(); };
@@ -268,6 +277,16 @@ void Engine::OpenCommitter() {
   dependencies.cache = cache_.get();
   dependencies.metrics = metrics_.get();
   dependencies.tiers = step_guard_.get();
+  if (outbox_) {
+    dependencies.append_messages = [this](rocksdb::WriteBatch* batch, uint64_t commit_id,
+                                          const std::vector<OutgoingMessages>& messages) {
+      return outbox_->Append(batch, commit_id, messages);
+    };
+    dependencies.messages_written = [this](uint64_t commit_id,
+                                           std::vector<OutgoingMessages> messages) {
+      outbox_->Written(commit_id, std::move(messages));
+    };
+  }
   // Every commit takes at least one sequence number of RocksDB, so this never repeats an id.
   const uint64_t first_commit_id = db->GetLatestSequenceNumber() + 1;
   committer_ = std::make_unique<Committer>(std::move(dependencies), options_, first_commit_id);
@@ -364,6 +383,7 @@ void Engine::Close() {
   std::call_once(closed_, [this] {
     if (migrator_) migrator_->Stop();
     if (committer_) committer_->Stop();
+    if (outbox_) outbox_->Stop();
     if (topics_) topics_->Close();
     if (read_pool_) read_pool_->Shutdown();
     if (task_pool_) task_pool_->Shutdown();
@@ -375,6 +395,7 @@ void Engine::Close() {
       KeepShardTimes();
       if (heat_) KeepHeat();
     }
+    CloseFeed();
     migrator_.reset();
     reader_.reset();
     stepper_.reset();
@@ -431,6 +452,10 @@ Status Engine::Destroy(const std::string& location) {
 
 Status Engine::Submit(std::unique_ptr<Submission> submission) {
   if (!committer_) return {Code::kReadOnly, "the database is open read-only"};
+  if (!submission->messages.empty()) {
+    Status status = CheckMessages(*submission);
+    if (!status.ok()) return status;
+  }
   return committer_->Submit(std::move(submission));
 }
 

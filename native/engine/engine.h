@@ -5,7 +5,9 @@
 //   PointReader  single and batched reads                         read/
 //   Cursor       ordered walks over a read view                   read/
 //   HotCache     records in memory in front of the store          cache/
+//   ChangeFeed   the users' commits, out of the log               feed/
 //   TopicStore   append-only logs beside the store                topic/
+//   Outbox       messages that are committed with records         topic/
 //   TierSet      the colder stores, if there are any              tier/
 //   Stepper      moves records between the stores                 tier/
 //   Migrator     decides what to move, and when                   tier/
@@ -30,6 +32,7 @@
 #include "engine/clock.h"
 #include "engine/commit/committer.h"
 #include "engine/commit/transaction.h"
+#include "engine/feed/change_feed.h"
 #include "engine/metrics/metrics.h"
 #include "engine/options.h"
 #include "engine/platform/block_pool.h"
@@ -47,6 +50,7 @@
 #include "engine/tier/stepper.h"
 #include "engine/tier/tier_report.h"
 #include "engine/tier/tier_set.h"
+#include "engine/topic/outbox.h"
 #include "engine/topic/topic_store.h"
 
 namespace thermocline {
@@ -141,8 +145,15 @@ class Engine {
   Status Verify(VerifyReport* report) { return VerifyStore(&store_, report); }
   MetricsSnapshot Snapshot();
 
+  // A reader of the change feed behind a sequence number, or from now on. ERR_INVALID_ARGUMENT if
+  // the feed is off, ERR_READ_ONLY.
+  Status ReadChanges(bool has_since, uint64_t since, bool durable,
+                     std::shared_ptr<ChangeReader>* out);
+
   TierSet& tiers() { return *tiers_; }
   rocksdb::DB* hot_db() { return store_.db(); }
+  // Null: messages cannot be committed with records here.
+  topic::Outbox* outbox() { return outbox_.get(); }
   // Moves records between the tiers; null if there is one tier alone, or nothing may be written.
   Stepper* stepper() { return stepper_.get(); }
   // Null likewise, or if the options say so.
@@ -155,6 +166,10 @@ class Engine {
   Status OpenParts();
   void OpenCommitter();
   void OpenTopics();
+  Status OpenFeed();
+  Status OpenOutbox();
+  Status CheckMessages(const Submission& submission) const;
+  void CloseFeed();
   void OpenStepper();
   void OpenMigrator();
   TierFigures FiguresOf(int level);
@@ -191,9 +206,11 @@ class Engine {
   std::unique_ptr<ShardActivity> activity_;
   uint64_t shard_times_kept_ms_ = 0;  // the committer's thread's own, once open
   std::unique_ptr<PointReader> reader_;
+  std::unique_ptr<ChangeFeed> feed_;      // none when read-only, or turned off
   std::unique_ptr<Committer> committer_;  // none when read-only
   std::unique_ptr<topic::TopicStore> topics_;
-  std::unique_ptr<Migrator> migrator_;  // like stepper_
+  std::unique_ptr<topic::Outbox> outbox_;  // none when read-only, or without a log
+  std::unique_ptr<Migrator> migrator_;     // like stepper_
   std::once_flag closed_;
   Status close_status_;
 };

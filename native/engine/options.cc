@@ -57,6 +57,14 @@ Status Finish(EngineOptions* options) {
   if (ages.hot_ms > ages.warm_ms || ages.warm_ms > ages.cold_ms) {
     return {Code::kInvalidArgument, "temperature: hot, warm and cold must be ascending"};
   }
+  ChangesOptions& changes = options->changes;
+  if (changes.on() && options->log_given && options->without_log) {
+    return {Code::kInvalidArgument,
+            "changes: a database with durability 'none' has no log to read changes from"};
+  }
+  if (changes.on() && changes.retain_bytes == 0 && changes.retain_ms == 0) {
+    changes.retain_bytes = kDefaultRetainBytes;
+  }
   if (options->min_group_bytes > options->max_group_bytes) {
     return {Code::kInvalidArgument, "the smallest group size exceeds the largest"};
   }

@@ -48,6 +48,19 @@ struct ThreadOptions {
   int maintenance = 1;  // work that nobody waits for (metrics/work.h)
 };
 
+// The change feed (feed/change_feed.h): whether the log is kept for it, and how much of it.
+struct ChangesOptions {
+  enum class State : uint8_t { kAsBefore, kOff, kOn };
+  State state = State::kAsBefore;  // as the database was last opened; a new one has no feed
+  // A log file goes once it is older, or once there are more bytes; 0: no such bound. With neither
+  // the default number of bytes is kept.
+  uint64_t retain_bytes = 0;
+  uint64_t retain_ms = 0;
+
+  bool on() const { return state == State::kOn; }
+};
+inline constexpr uint64_t kDefaultRetainBytes = 1 * kGiB;
+
 struct EngineOptions {
   bool create_if_missing = true;
   bool error_if_exists = false;
@@ -69,6 +82,8 @@ struct EngineOptions {
   uint64_t commit_window_nanos = 0;    // how long a group may wait for company
   size_t transaction_memory_bytes = 64 * kMiB;  // recent writes kept while transactions are open
   size_t hard_in_flight_bytes = 512 * kMiB;     // above: writes are refused with ERR_BACKPRESSURE
+
+  ChangesOptions changes;
 
   // Which colder tiers there are, and what each tier's store is like (tier/tier.h).
   TiersOptions tiers;

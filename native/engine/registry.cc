@@ -72,6 +72,12 @@ Status Registry::Acquire(const std::string& location, const EngineOptions& optio
       entry.engine->options().without_log != options.without_log) {
     status = LogMismatch(entry.engine->options().without_log);
   }
+  const auto feed = options.changes.state;
+  if (status.ok() && feed != ChangesOptions::State::kAsBefore &&
+      feed != entry.engine->options().changes.state) {
+    status = {Code::kInvalidArgument,
+              "the database is open in this program with the option changes set otherwise"};
+  }
   if (status.ok()) {
     entry.holders++;
     *out = entry.engine;

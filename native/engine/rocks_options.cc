@@ -72,6 +72,15 @@ rocksdb::DBOptions HotDbOptions(const EngineOptions& options, const RocksShared&
                              ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
                              : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.max_total_wal_size = std::max<uint64_t>(64 * kMiB, 4 * options.memory.write_buffer);
+  if (options.changes.on()) {
+    // Logs that nothing else needs any more are kept for the change feed, in whole files.
+    const uint64_t bytes = options.changes.retain_bytes;
+    db.WAL_ttl_seconds = (options.changes.retain_ms + 999) / 1000;
+    db.WAL_size_limit_MB = (bytes + kMiB - 1) / kMiB;
+    if (bytes > 0) {
+      db.max_total_wal_size = std::min(db.max_total_wal_size, std::max<uint64_t>(kMiB, bytes / 4));
+    }
+  }
   db.bytes_per_sync = 1 * kMiB;
   db.wal_bytes_per_sync = 0;  // the WAL is synced by the fsync stage alone
   db.max_open_files = -1;

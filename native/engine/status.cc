@@ -72,6 +72,8 @@ std::string_view CodeName(Code code) {
       return "ERR_NOT_FOUND";
     case Code::kAborted:
       return "ERR_ABORTED";
+    case Code::kGap:
+      return "ERR_GAP";
   }
   return "ERR_IO";
 }

@@ -34,6 +34,7 @@ enum class Code : int {
   kFormatVersion = 11,
   kNotFound = 12,
   kAborted = 13,
+  kGap = 14,
 };
 
 class [[nodiscard]] Status {

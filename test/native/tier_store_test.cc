@@ -268,7 +268,7 @@ TEST_F(TierStoreTest, ACreationCutShortIsTakenUpAgain) {
     HotStore hot;
     const RocksShared shared = MakeRocksShared(options);
     ASSERT_THAT(hot.Open(hot_, options, shared, nullptr), IsOk());
-    ASSERT_THAT(hot.DeleteMeta(meta_key::kColdTier, true), IsOk());
+    ASSERT_THAT(hot.DeleteMeta({meta_key::kColdTier}, true), IsOk());
   }
   Open(TieredOptions(0, false, true));
   EXPECT_EQ(engine()->tiers().levels(), 2);

@@ -41,6 +41,7 @@ Committer::Committer(Dependencies dependencies, const EngineOptions& options,
     : deps_(std::move(dependencies)),
       hard_in_flight_bytes_(options.hard_in_flight_bytes),
       window_nanos_(options.commit_window_nanos),
+      faithful_(options.changes.on()),
       target_bytes_(options.min_group_bytes),
       recent_(options.transaction_memory_bytes),
       batch_(std::make_unique<rocksdb::WriteBatch>()),
@@ -77,14 +78,14 @@ Status Committer::Submit(std::unique_ptr<Submission> submission) {
     if (stopping_) return {Code::kClosed, "the database is closing"};
     if (!refused_.ok() && submission->operations > 0) return refused_;
     const size_t in_flight = in_flight_bytes_.load(std::memory_order_relaxed);
-    if (in_flight > 0 && in_flight + submission->size > hard_in_flight_bytes_) {
+    if (in_flight > 0 && in_flight + submission->weight() > hard_in_flight_bytes_) {
       deps_.metrics->backpressure_rejections.Add();
       return {Code::kBackpressure,
               "more than " + std::to_string(hard_in_flight_bytes_ / kKiB) +
                   " KiB of writes are waiting: await earlier writes, or wait for 'drain'"};
     }
-    in_flight_bytes_.fetch_add(submission->size, std::memory_order_relaxed);
-    queue_bytes_ += submission->size;
+    in_flight_bytes_.fetch_add(submission->weight(), std::memory_order_relaxed);
+    queue_bytes_ += submission->weight();
     queue_.push_back(std::move(submission));
     deps_.metrics->Work(WorkClass::kCommit).queued.fetch_add(1, std::memory_order_relaxed);
     wake = std::exchange(sleeping_, false);
@@ -168,11 +169,11 @@ void Committer::TakeGroup() {
   group_bytes_ = 0;
   while (taken_next_ < taken_.size()) {
     std::unique_ptr<Submission>& next = taken_[taken_next_];
-    const bool full = group_bytes_ + next->size > sizer_.target_bytes();
+    const bool full = group_bytes_ + next->weight() > sizer_.target_bytes();
     // What is validated comes first in its group: everything before it is then in recent_.
     const bool first = next->at_boundary || next->reads;
     if (!group_.empty() && (full || first)) break;
-    group_bytes_ += next->size;
+    group_bytes_ += next->weight();
     const bool alone = next->at_boundary != nullptr;
     group_.push_back(std::move(next));
     taken_next_++;
@@ -204,6 +205,7 @@ void Committer::CommitGroup() {
     }
     if (status.ok()) status = WriteGroup();
     if (status.ok()) RecordGroup();
+    if (status.ok()) HandOverMessages();
     if (status.ok() && deps_.count_writes) CountWrites();
   } catch (const std::exception& error) {
     // Out of memory, in practice. What reached the store is unknown, so nothing more is accepted.
@@ -262,6 +264,7 @@ Status Committer::DecodeGroup() {
                    : Status(Code::kConflict, "the transaction ended before it was validated");
     }
     Span span{.begin = ops_.size(), .atomic = submission->atomic};
+    if (!submission->messages.empty()) span.messages = &submission->messages;
     if (status.ok()) status = DecodeSubmission(*submission, &span);
     if (!status.ok()) {
       // This one alone is refused; its neighbours do not depend on it.
@@ -302,7 +305,11 @@ void Committer::AssignIds() {
   for (Span& span : spans_) {
     span.first_commit_id = next_commit_id_;
     for (size_t i = span.begin; i < span.end; i++) span.kept += ops_[i].superseded ? 0 : 1;
-    next_commit_id_ += span.atomic ? std::min<uint32_t>(span.kept, 1) : span.kept;
+    if (!span.atomic) {
+      next_commit_id_ += span.kept;
+    } else if (span.kept > 0 || span.messages != nullptr) {
+      next_commit_id_++;
+    }
   }
 }
 
@@ -328,7 +335,7 @@ void Committer::RecordGroup() {
 // Of several operations on a key within one group only the last can ever be seen: no reader stands
 // between them. Not with range deletes in the group, which do not pass key by key.
 void Committer::MarkSuperseded() {
-  if (has_range_delete_ || ops_.size() < 2) return;
+  if (has_range_delete_ || faithful_ || ops_.size() < 2) return;
   const size_t slots = std::bit_ceil(ops_.size() * 2);
   last_of_key_.assign(slots, kNoOp);
   for (size_t i = ops_.size(); i-- > 0;) {
@@ -349,14 +356,14 @@ void Committer::MarkSuperseded() {
 
 Status Committer::BuildBatch() {
   for (const Span& span : spans_) {
-    if (span.kept == 0) continue;
+    if (span.kept == 0 && span.messages == nullptr) continue;
     const CommitHeader header{.origin = CommitOrigin::kUser,
                               .kind = span.atomic ? CommitKind::kAtomic : CommitKind::kRun,
                               .first_commit_id = span.first_commit_id,
                               .operation_count = span.kept};
     Status status = Status::From(batch_->PutLogData(AsSlice(EncodeCommitHeader(header).view())),
                                  "building a batch");
-    if (span.atomic && span.kept >= kSortedOps && !has_range_delete_) {
+    if (span.atomic && span.kept >= kSortedOps && !has_range_delete_ && !faithful_) {
       SortSpan(span);
       for (size_t i = 0; i < sorted_.size() && status.ok(); i++) {
         status = AppendOp(ops_[sorted_[i].index], span.first_commit_id);
@@ -368,6 +375,9 @@ Status Committer::BuildBatch() {
         status = AppendOp(ops_[i], id);
         if (!span.atomic) id++;
       }
+    }
+    if (status.ok() && span.messages != nullptr) {
+      status = deps_.append_messages(batch_.get(), span.first_commit_id, *span.messages);
     }
     if (!status.ok()) return status;
   }
@@ -487,6 +497,13 @@ Status Committer::WriteGroup() {
   return status;
 }
 
+void Committer::HandOverMessages() {
+  for (const Span& span : spans_) {
+    if (span.messages == nullptr) continue;
+    deps_.messages_written(span.first_commit_id, std::move(*span.messages));
+  }
+}
+
 // Before the write: what a step finds clean was not even about to change.
 void Committer::NoteForTiers() {
   deps_.tiers->Writing();
@@ -572,7 +589,7 @@ void Committer::Report(std::unique_ptr<Submission> submission, const Status& sta
       deps_.metrics->put_nanos.Record(waited, submission->operations);
     }
   }
-  in_flight_bytes_.fetch_sub(submission->size, std::memory_order_relaxed);
+  in_flight_bytes_.fetch_sub(submission->weight(), std::memory_order_relaxed);
   if (!status.ok() && submission->applied) submission->applied(status);
   if (submission->done) submission->done(status);
 }

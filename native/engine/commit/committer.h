@@ -10,7 +10,7 @@
 //   3. Tell the hot cache that the keys are about to change.
 //   4. Build ONE WriteBatch: for each commit a PutLogData header, then its operations. An operation
 //      that a later one in the same group overwrites is left out, and those of a larger atomic
-//      commit stand in the order of their keys (docs/decisions/0013).
+//      commit stand in the order of their keys (docs/decisions/0013); neither with a change feed.
 //   5. Write it (one WAL record, one memtable pass).
 //   6. Publish the new values of keys that were cached. Report submissions that asked for kWal;
 //      hand those that asked for kFsync to the fsync stage, which syncs while the next group runs.
@@ -77,6 +77,12 @@ class Committer {
     HotCache* cache = nullptr;
     Metrics* metrics = nullptr;
     StepGuard* tiers = nullptr;  // null: there are no colder tiers
+    // Takes the messages of a commit: into the batch, and once that is written. REQUIRES: present
+    // if submissions have messages.
+    std::function<Status(rocksdb::WriteBatch*, uint64_t commit_id,
+                         const std::vector<OutgoingMessages>&)>
+        append_messages;
+    std::function<void(uint64_t commit_id, std::vector<OutgoingMessages>)> messages_written;
   };
 
   Committer(Dependencies dependencies, const EngineOptions& options, uint64_t first_commit_id);
@@ -118,6 +124,7 @@ class Committer {
     size_t end = 0;
     uint64_t first_commit_id = 0;
     uint32_t kept = 0;  // operations that are written
+    std::vector<OutgoingMessages>* messages = nullptr;  // the submission's, if it has some
     bool atomic = false;
   };
 
@@ -146,6 +153,7 @@ class Committer {
   Status BoundOf(int shard, const Op& before, std::string* end, bool* found);
   Status WriteGroup();
   void NoteForTiers();
+  void HandOverMessages();
   void PublishGroup();
   void CountGroup();
   void Refuse(const Status& cause, bool resumable);
@@ -156,6 +164,7 @@ class Committer {
   const Dependencies deps_;
   const size_t hard_in_flight_bytes_;
   const uint64_t window_nanos_;
+  const bool faithful_;  // the log is read by others: nothing is left out or reordered
   std::atomic<size_t> in_flight_bytes_{0};
   std::atomic<size_t> target_bytes_;
   RecentCommits recent_;

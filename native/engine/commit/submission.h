@@ -32,6 +32,16 @@ struct ReadSet {
   std::vector<Range> ranges;
 };
 
+// Messages for one partition of a topic that are to appear if the commit does (topic/outbox.h).
+struct OutgoingMessages {
+  std::string topic;
+  std::string topic_id;
+  uint32_t partition = 0;
+  uint32_t count = 0;
+  uint64_t first_timestamp = 0;  // 0: the time at which they are appended
+  std::string body;              // records (topic/record_format.h)
+};
+
 struct Submission {
   Block data;       // packed operations (packed_ops.h)
   size_t size = 0;  // bytes of data
@@ -40,6 +50,10 @@ struct Submission {
   // share a WriteBatch with its neighbours but needs not.
   bool atomic = false;
   Durability durability = Durability::kWal;
+  std::vector<OutgoingMessages> messages;  // REQUIRES: none, or atomic
+  size_t message_bytes = 0;                // of their bodies
+  // What it counts against the bound of bytes in flight.
+  size_t weight() const { return size + message_bytes; }
   std::unique_ptr<const ReadSet> reads;  // absent: unconditional
   uint64_t submitted_nanos = 0;          // filled by Submit
   uint64_t applied_nanos = 0;            // filled on the way to the fsync stage

@@ -371,19 +371,21 @@ Status HotStore::PutMeta(const std::vector<std::pair<std::string_view, std::stri
   return Status::From(s, "writing the database's own records");
 }
 
-Status HotStore::DeleteMeta(std::string_view key, bool sync) {
+Status HotStore::DeleteMeta(const std::vector<std::string_view>& keys, bool sync) {
   const CommitHeader header{.origin = CommitOrigin::kInternal,
                             .kind = CommitKind::kAtomic,
                             .first_commit_id = 0,
-                            .operation_count = 1};
+                            .operation_count = static_cast<uint32_t>(keys.size())};
   rocksdb::WriteBatch batch;
   const EncodedCommitHeader encoded = EncodeCommitHeader(header);
   rocksdb::Status s = batch.PutLogData({encoded.bytes, encoded.size});
-  if (s.ok()) s = batch.Delete(meta_, rocksdb::Slice(key.data(), key.size()));
+  for (const std::string_view key : keys) {
+    if (s.ok()) s = batch.Delete(meta_, rocksdb::Slice(key.data(), key.size()));
+  }
   rocksdb::WriteOptions write;
   write.sync = sync;
   if (s.ok()) s = db_->Write(write, &batch);
-  return Status::From(s, "deleting one of the database's own records");
+  return Status::From(s, "deleting the database's own records");
 }
 
 Status HotStore::ScanMeta(

@@ -66,8 +66,8 @@ class HotStore {
   Status GetMeta(std::string_view key, std::string* payload, bool* found) const;
   // Writes meta records as one internal commit. REQUIRES: not read-only.
   Status PutMeta(const std::vector<std::pair<std::string_view, std::string>>& records, bool sync);
-  // Deletes a meta record, likewise.
-  Status DeleteMeta(std::string_view key, bool sync);
+  // Deletes meta records, likewise.
+  Status DeleteMeta(const std::vector<std::string_view>& keys, bool sync);
   // Calls fn for every meta record whose key begins with `prefix`, until it fails.
   Status ScanMeta(
       std::string_view prefix,

@@ -109,7 +109,7 @@ Status TierSet::RemoveTier(Tier tier, const ColderTierRecord& record, const Engi
     }
   }
   // The record first: a folder that hot does not name is only a leftover.
-  Status status = deps_.hot->DeleteMeta(KeyOf(tier), /*sync=*/true);
+  Status status = deps_.hot->DeleteMeta({KeyOf(tier)}, /*sync=*/true);
   if (status.ok()) status = TierStore::Destroy(directory, record.identity.uuid, options.env);
   return status;
 }
@@ -135,7 +135,7 @@ Status TierSet::DropIntents(const EngineOptions& options) {
     return Status();
   });
   for (const std::string& key : keys) {
-    if (status.ok()) status = deps_.hot->DeleteMeta(key, /*sync=*/false);
+    if (status.ok()) status = deps_.hot->DeleteMeta({key}, /*sync=*/false);
   }
   return status;
 }

@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "engine/platform/file.h"
+#include "engine/platform/waiter.h"
 #include "engine/status.h"
 #include "engine/topic/batch_format.h"
 #include "engine/topic/index.h"
@@ -59,21 +60,7 @@ struct BatchAppend {
   std::string compressed;
 };
 
-// Called once when a partition has what it waits for. Shared by the partitions that one reader
-// waits on; the first of them that has something calls.
-class Waiter {
- public:
-  explicit Waiter(std::function<void()> call) : call_(std::move(call)) {}
-  // The function runs once, on whichever thread comes first. It must not block.
-  void Fire() {
-    if (!fired_.exchange(true, std::memory_order_acq_rel)) call_();
-  }
-  bool fired() const { return fired_.load(std::memory_order_acquire); }
-
- private:
-  std::atomic<bool> fired_{false};
-  const std::function<void()> call_;
-};
+using thermocline::Waiter;
 
 class Partition {
  public:

@@ -31,7 +31,7 @@ void ProducerTable::Record(uint64_t producer, uint64_t sequence, uint64_t base_o
   Producer& entry = producers_[producer];
   entry.recent.push_back({sequence, base_offset});
   if (entry.recent.size() > kRemembered) entry.recent.pop_front();
-  entry.used = ++uses_;
+  entry.used = producer == kOutboxProducer ? UINT64_MAX : ++uses_;
   if (producers_.size() <= kMaxProducers) return;
   producers_.erase(
       std::min_element(producers_.begin(), producers_.end(),

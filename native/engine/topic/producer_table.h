@@ -6,7 +6,8 @@
 // An older number that is not remembered is refused: whether it was written cannot be told any
 // more.
 //
-// At most kMaxProducers are kept, the least recently used is forgotten first.
+// At most kMaxProducers are kept, the least recently used is forgotten first; the database's own
+// outbox never is.
 //
 // Thread safety: none; the partition's writer.
 #pragma once
@@ -19,6 +20,9 @@
 #include <string_view>
 
 namespace thermocline::topic {
+
+// The producer of messages that were committed with records (outbox.h). Programs' ids are smaller.
+inline constexpr uint64_t kOutboxProducer = UINT64_MAX;
 
 class ProducerTable {
  public:

@@ -148,6 +148,14 @@ void TopicStore::OpenAll() {
   }
 }
 
+void TopicStore::CloseOpened() {
+  for (const auto& topic : OpenTopics()) {
+    for (const auto& partition : topic->partitions()) (void)partition->Sync();
+  }
+  std::lock_guard lock(mutex_);
+  topics_.clear();
+}
+
 Status TopicStore::List(std::vector<std::string>* names) const {
   names->clear();
   std::error_code error;

@@ -59,6 +59,9 @@ class TopicStore {
   // Opens every topic, so that what a loss of power did to them is put right. One that cannot be
   // opened says so to whoever asks for it.
   void OpenAll();
+  // Closes the topics that are open, so that they can be checked and repaired. REQUIRES: nobody
+  // holds one; the engine's opening.
+  void CloseOpened();
   // In alphabetical order.
   Status List(std::vector<std::string>* names) const;
   // Its messages go; who still holds some keeps those. ERR_NOT_FOUND, ERR_READ_ONLY.
