@@ -68,7 +68,8 @@ function checkAttached(bytes: Uint8Array): void {
   }
 }
 
-const utf8Keys: KeyCodec<string> = {
+/** @internal */
+export const utf8Keys: KeyCodec<string> = {
   encode(key) {
     if (typeof key !== 'string') {
       throw invalid(

@@ -322,7 +322,17 @@ export class Writes<K, V> {
     const appliedTicket =
       resolveApplied === undefined || rejectApplied === undefined ? 0 : issueTicket(resolveApplied, rejectApplied);
     this.began(size);
-    if (this.#native.submit(ticket, packed.buffer, packed.size, packed.count, flags, appliedTicket, messages?.native()) !== 0) {
+    if (
+      this.#native.submit(
+        ticket,
+        packed.buffer,
+        packed.size,
+        packed.count,
+        flags,
+        appliedTicket,
+        messages?.native(),
+      ) !== 0
+    ) {
       const error = takeError();
       withdrawTicket(ticket);
       withdrawTicket(appliedTicket);

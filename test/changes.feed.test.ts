@@ -298,7 +298,12 @@ test('binary keys and JSON values come as they went', async () => {
   const feed = db.changes();
   await db.put(Buffer.from([0, 255]), { a: [1] });
   assert.deepEqual((await feed.nextMany())[0]?.operations, [
-    { type: 'put', shard: (await db.shards.of(Buffer.from([0, 255]))).id, key: Buffer.from([0, 255]), value: { a: [1] } },
+    {
+      type: 'put',
+      shard: (await db.shards.of(Buffer.from([0, 255]))).id,
+      key: Buffer.from([0, 255]),
+      value: { a: [1] },
+    },
   ]);
   await db.close();
 });

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { suite } from 'uvu';
 import { ThermoclineError } from '../lib/index.ts';
-import { RUNS, type Random, seeded } from './helpers/random.ts';
+import { type Random, RUNS, seeded } from './helpers/random.ts';
 import { Replay, recordsOf } from './helpers/replay.ts';
 import { type TextDatabase, Workspace } from './helpers/workspace.ts';
 

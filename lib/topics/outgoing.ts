@@ -30,7 +30,8 @@ export class Outgoing {
   /** @throws ERR_INVALID_ARGUMENT; nothing is added then */
   // biome-ignore lint/suspicious/noExplicitAny: messages of topics of any kind stand in one list
   add(outgoing: OutgoingMessage<any, any>): void {
-    if (typeof outgoing !== 'object' || outgoing === null) throw invalid('a message is an object with a topic and a value');
+    if (typeof outgoing !== 'object' || outgoing === null)
+      throw invalid('a message is an object with a topic and a value');
     const { topic, partition, ...message } = outgoing;
     if (!(topic instanceof Topic)) throw invalid('the topic of a message must be an open topic of this database');
     const where = partition === undefined ? -1 : wholeNumber(partition, 'partition', 0, 1023);

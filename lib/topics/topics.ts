@@ -1,10 +1,14 @@
+import { codecOf } from '../change-codec.ts';
+import { ChangeFeed } from '../changes.ts';
 import { call, takeError } from '../dispatcher.ts';
 import type { WriteSettings } from '../durability.ts';
 import {
+  bufferValues,
   type Codec,
   type KeyCodec,
   type KeyEncoding,
   keyCodec,
+  utf8Keys,
   type ValueCodec,
   type ValueEncoding,
   valueCodec,
@@ -13,6 +17,7 @@ import { invalid, ThermoclineError } from '../error.ts';
 import type { NativeDatabase } from '../native.ts';
 import { type NativeTopic, nativeTopics } from '../native-topics.ts';
 import { checkNames } from '../options.ts';
+import { ChangeLog } from './change-log.ts';
 import { CREATE_NAMES, nativeTopicOptions, OPEN_NAMES, type TopicEncodings, type TopicSettings } from './options.ts';
 import type { TopicCounters, TopicRepair, TopicReport } from './report.ts';
 import { Topic } from './topic.ts';
@@ -153,6 +158,33 @@ export class Topics<K = string, V = Buffer> {
     );
   }
 
+  /**
+   * Keeps the changes of the database in a topic, which is created with one partition if there is none. Goes on where the
+   * topic ends, after a crash too; a new one begins where the feed does. The feed is the topic's then.
+   *
+   * @param changes a feed that was not read from
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_CORRUPTION, ERR_IO
+   * @example
+   * ```ts
+   * const log = await db.topics.from(db.changes({ since: 0 }), { topic: 'audit' });
+   * for await (const batch of log.topic.consumer()) for (const { value } of batch) console.log(value.operations);
+   * ```
+   */
+  async from(changes: ChangeFeed<K, V>, options: { topic?: string } = {}): Promise<ChangeLog<K, V>> {
+    if (!(changes instanceof ChangeFeed)) throw invalid('from takes what db.changes() gives');
+    checkNames(options, new Set(['topic']), 'of from');
+    const { topic = 'changes' } = options;
+    this.#check(topic);
+    const native = await this.#openOrCreate(topic);
+    const { settings, isOpen } = this.#source;
+    const { keys, values } = changes;
+    const decoded = { native, settings, isOpen, keys: utf8Keys, values: valueCodec(codecOf(keys, values)) };
+    const raw = this.#kept(new Topic({ ...decoded, values: bufferValues }));
+    return new ChangeLog(changes, this.#kept(new Topic(decoded as never)), (messages, sequence) =>
+      raw.append(messages, ChangeLog.appendOptions(sequence)),
+    );
+  }
+
   /** @internal The database closes. */
   end(): void {
     for (const topic of this.#topics) topic.end();
@@ -162,9 +194,22 @@ export class Topics<K = string, V = Buffer> {
   async #opened(native: Promise<NativeTopic>, codecs: { keys: unknown; values: unknown }): Promise<unknown> {
     const { settings, isOpen } = this.#source;
     const opened = await native;
-    const topic = new Topic({ native: opened, settings, isOpen, ...(codecs as { keys: never; values: never }) });
+    return this.#kept(new Topic({ native: opened, settings, isOpen, ...(codecs as { keys: never; values: never }) }));
+  }
+
+  #kept<T extends { end(): void }>(topic: T): T {
     this.#topics.add(topic);
     return topic;
+  }
+
+  async #openOrCreate(name: string): Promise<NativeTopic> {
+    const { native } = this.#source;
+    try {
+      return await call<NativeTopic>((ticket) => nativeTopics.openTopic(native, ticket, name));
+    } catch (error) {
+      if (!(error instanceof ThermoclineError && error.code === 'ERR_NOT_FOUND')) throw error;
+      return call<NativeTopic>((ticket) => nativeTopics.createTopic(native, ticket, name, { partitions: 1 }));
+    }
   }
 
   #codecs(keyEncoding: unknown, valueEncoding: unknown): { keys: unknown; values: unknown } {

@@ -67,16 +67,16 @@ Napi::Value ChangesWrap::OpenChanges(const Napi::CallbackInfo& info) {
   if (status.ok()) {
     status = session->CheckWritable();
     if (status.ok()) {
-      status = session->engine().ReadChanges(
-          since >= 0, since >= 0 ? static_cast<uint64_t>(since) : 0,
-          info[2].As<Napi::Boolean>().Value(), &reader);
+      status =
+          session->engine().ReadChanges(since >= 0, since >= 0 ? static_cast<uint64_t>(since) : 0,
+                                        info[2].As<Napi::Boolean>().Value(), &reader);
     }
     session->End();
   }
   napi_value object = nullptr;
-  auto* self = status.ok() ? environment->Construct<ChangesWrap>(environment->changes_class(),
-                                                                 &object)
-                           : nullptr;
+  auto* self = status.ok()
+                   ? environment->Construct<ChangesWrap>(environment->changes_class(), &object)
+                   : nullptr;
   if (self == nullptr) {
     if (reader) reader->Close();
     environment->SetError(std::move(status));

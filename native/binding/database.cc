@@ -222,8 +222,8 @@ Napi::Value DatabaseWrap::LookupLarge(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), result);
 }
 
-// submit(ticket, packed, size, operations, flags, ticket for applied or 0, messages?) -> 0, or the code of a
-// refusal (takeError). Flags: 1 atomic, 2 wait for fsync
+// submit(ticket, packed, size, operations, flags, ticket for applied or 0, messages?) -> 0, or the
+// code of a refusal (takeError). Flags: 1 atomic, 2 wait for fsync
 Napi::Value DatabaseWrap::Submit(const Napi::CallbackInfo& info) {
   return Accept(info, SubmissionOf(info), info[5].As<Napi::Number>().DoubleValue(), info[6]);
 }

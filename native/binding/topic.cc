@@ -263,10 +263,9 @@ Status TopicWrap::AddMessages(const Napi::Array& groups, Engine* engine, Submiss
       return groups.Get(i + field).As<Napi::Number>().DoubleValue();
     };
     const size_t size = std::min<size_t>(static_cast<size_t>(number(2)), packed.size);
-    Status status = outbox->Address(*wrap->topic_, {packed.data, size},
-                                    static_cast<uint32_t>(number(3)),
-                                    static_cast<uint64_t>(number(4)),
-                                    static_cast<int64_t>(number(5)), submission);
+    Status status = outbox->Address(
+        *wrap->topic_, {packed.data, size}, static_cast<uint32_t>(number(3)),
+        static_cast<uint64_t>(number(4)), static_cast<int64_t>(number(5)), submission);
     if (!status.ok()) return status;
   }
   return {};

@@ -82,9 +82,11 @@ Status Engine::OpenOutbox() {
           [this](const std::vector<std::string>& keys) {
             return store_.DeleteMeta({keys.begin(), keys.end()}, /*sync=*/false);
           },
-      .scan = [this](std::string_view prefix,
-                     const std::function<Status(std::string_view, std::string_view)>&
-                         fn) { return store_.ScanMeta(prefix, fn); },
+      .scan =
+          [this](std::string_view prefix,
+                 const std::function<Status(std::string_view, std::string_view)>& fn) {
+            return store_.ScanMeta(prefix, fn);
+          },
   });
   return outbox_->Recover();
 }

@@ -123,7 +123,7 @@ class Committer {
     size_t begin = 0;
     size_t end = 0;
     uint64_t first_commit_id = 0;
-    uint32_t kept = 0;  // operations that are written
+    uint32_t kept = 0;                                  // operations that are written
     std::vector<OutgoingMessages>* messages = nullptr;  // the submission's, if it has some
     bool atomic = false;
   };

@@ -33,8 +33,8 @@ class Decoder : public rocksdb::WriteBatch::Handler {
     if (ours && !DecodeEnvelope(AsView(value), &envelope)) {
       damage_ = "a record in the log has an unknown envelope";
     } else if (ours) {
-      operation.type = envelope.is_tombstone() ? ChangeOperation::Type::kDelete
-                                            : ChangeOperation::Type::kPut;
+      operation.type =
+          envelope.is_tombstone() ? ChangeOperation::Type::kDelete : ChangeOperation::Type::kPut;
       operation.value = envelope.payload;
       operation.expiry_ms = envelope.expiry_ms;
       Add(operation);

@@ -58,8 +58,10 @@ void ChangeFeed::Wrote(const rocksdb::WriteBatch& batch) {
 std::shared_ptr<ChangeReader> ChangeFeed::NewReader(uint64_t since, bool durable) {
   auto reader = std::make_shared<ChangeReader>(state_, since, durable);
   std::lock_guard lock(state_->mutex);
-  if (state_->closed) reader->closed_.store(true);
-  else state_->readers.push_back(reader);
+  if (state_->closed)
+    reader->closed_.store(true);
+  else
+    state_->readers.push_back(reader);
   return reader;
 }
 

@@ -15,8 +15,8 @@
 // user's record of the run before, kept in meta at close, to the first of this run.
 //
 // Thread safety: all methods from any thread; Wrote by the committer alone.
-// Ownership: one per engine that has its feed on. It owns its readers until they are closed, so that
-// none holds on to the log when the store closes; they share its State and may outlive it.
+// Ownership: one per engine that has its feed on. It owns its readers until they are closed, so
+// that none holds on to the log when the store closes; they share its State and may outlive it.
 // REQUIRES: Close is called before the store closes.
 //
 // Alternative rejected: a log of changes beside RocksDB's. Every byte would be written twice, and

@@ -106,8 +106,8 @@ Status Outbox::Address(const Topic& topic, std::string_view body, uint32_t count
                        uint64_t first_timestamp, int64_t partition, Submission* submission) {
   const uint32_t partitions = topic.partition_count();
   if (partition >= partitions) {
-    return {Code::kInvalidArgument, "the topic '" + topic.name() + "' has no partition " +
-                                        std::to_string(partition)};
+    return {Code::kInvalidArgument,
+            "the topic '" + topic.name() + "' has no partition " + std::to_string(partition)};
   }
   Routed routed;
   const uint32_t keyless = next_keyless_.fetch_add(1) % partitions;

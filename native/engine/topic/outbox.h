@@ -89,8 +89,8 @@ class Outbox {
 
   // Appends what meta holds. What cannot be appended now is tried again; that is no failure.
   Status Recover();
-  // Adds an append's messages to a submission, by partition: those without a key go to the next one.
-  // ERR_INVALID_ARGUMENT: no well-formed records, no such partition.
+  // Adds an append's messages to a submission, by partition: those without a key go to the next
+  // one. ERR_INVALID_ARGUMENT: no well-formed records, no such partition.
   Status Address(const Topic& topic, std::string_view body, uint32_t count,
                  uint64_t first_timestamp, int64_t partition, Submission* submission);
   // ERR_BACKPRESSURE: too much waits.
