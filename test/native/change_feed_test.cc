@@ -266,7 +266,9 @@ TEST_F(ChangeFeedTest, ReadersFollowWritersThroughLogSwitchesWithoutMissingAWake
   }
   for (int i = 0; i < kWrites; i++) {
     ASSERT_THAT(test::Put(engine_.get(), "k" + std::to_string(i % 50), "v"), IsOk());
-    if (i % 100 == 99) ASSERT_THAT(engine_->Flush(), IsOk());
+    if (i % 100 == 99) {
+      ASSERT_THAT(engine_->Flush(), IsOk());
+    }
   }
   for (std::thread& reader : readers) reader.join();
   for (const size_t count : counts) EXPECT_EQ(count, static_cast<size_t>(kWrites));
