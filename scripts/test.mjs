@@ -1,9 +1,10 @@
 // npm test: the engine's GoogleTest suites and the uvu suites of test/, set up first.
 //
-//   node scripts/test.mjs [--native | --js] [--jobs N] [text...]
+//   node scripts/test.mjs [--native | --js] [--jobs N] [--coverage] [text...]
 //
 // --native or --js: one kind alone. text: only the uvu files (GoogleTest suites) whose names contain one of these.
 // --jobs: how many uvu files run at once; by default two, or one on a single processor.
+// --coverage: counts the lines that run meanwhile, and fails under a threshold (coverage.mjs).
 // Every uvu file runs in a process of its own with a deadline, because uvu has none and runs all in one process.
 // The last line is "N passed, N failed", and the exit code is non-zero if any failed or none ran.
 
@@ -12,6 +13,13 @@ import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { clock, Failure, inRoot, main, run } from './common.mjs';
+import {
+  buildCountingEngineTests,
+  countingEnvironment,
+  reportEngineCoverage,
+  reportLibraryCoverage,
+  verdict,
+} from './coverage.mjs';
 import { buildEngineTests } from './native.mjs';
 import { prepare, setup } from './setup.mjs';
 
@@ -77,9 +85,10 @@ function sum(output, label) {
   return [...output.matchAll(new RegExp(`^  ${label}: +(\\d+)$`, 'gm'))].reduce((all, [, n]) => all + Number(n), 0);
 }
 
-async function runFile(file) {
+async function runFile(file, env) {
   const started = Date.now();
   const ended = await run(process.execPath, ['--expose-gc', '--import', 'tsx', inRoot(file)], {
+    env,
     quiet: true,
     allowFailure: true,
     timeout: FILE_DEADLINE,
@@ -95,7 +104,7 @@ async function runFile(file) {
   return count;
 }
 
-async function runFiles(filters, jobs) {
+async function runFiles(filters, jobs, env) {
   const files = readdirSync(inRoot('test'), { recursive: true })
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => path.join('test', name))
@@ -103,7 +112,7 @@ async function runFiles(filters, jobs) {
     .sort();
   const counts = [];
   const worker = async () => {
-    for (let file = files.shift(); file !== undefined; file = files.shift()) counts.push(await runFile(file));
+    for (let file = files.shift(); file !== undefined; file = files.shift()) counts.push(await runFile(file, env));
   };
   await Promise.all(Array.from({ length: jobs }, worker));
   return counts;
@@ -116,21 +125,33 @@ await main(import.meta.url, async (args) => {
     options: {
       native: { type: 'boolean', default: false },
       js: { type: 'boolean', default: false },
+      coverage: { type: 'boolean', default: false },
       jobs: { type: 'string', default: String(Math.min(2, availableParallelism())) },
     },
   });
   const jobs = Number(values.jobs);
   if (!Number.isInteger(jobs) || jobs < 1) throw new Failure('--jobs takes a whole number from 1.');
 
-  await (values.native ? prepare : setup)(['test']);
+  const { coverage } = values;
+  await (values.native ? prepare : setup)(coverage ? ['test', 'coverage'] : ['test']);
   const counts = [];
-  // The addon's folder: the engine is compiled for both once.
-  if (!values.js) counts.push(await runEngineTests(await buildEngineTests('build'), { filters }));
-  if (!values.native) counts.push(...(await runFiles(filters, jobs)));
+  let covered = true;
+  if (!values.js) {
+    // The addon's folder: the engine is compiled for both once.
+    const program = await (coverage ? buildCountingEngineTests() : buildEngineTests('build'));
+    counts.push(await runEngineTests(program, { filters }));
+  }
+  if (!values.native) counts.push(...(await runFiles(filters, jobs, coverage ? countingEnvironment() : {})));
+  if (coverage) {
+    const engine = values.js || (await reportEngineCoverage());
+    const library = values.native || (await reportLibraryCoverage());
+    covered = engine && library;
+    console.log(`\nLine coverage: native/engine ${verdict(engine)}, lib ${verdict(library)}`);
+  }
 
   const passed = counts.reduce((all, count) => all + count.passed, 0);
   const failed = counts.reduce((all, count) => all + count.failed, 0);
   if (passed + failed === 0) console.log('No test ran.');
   console.log(`${passed} passed, ${failed} failed`);
-  if (failed > 0 || passed === 0) process.exitCode = 1;
+  if (failed > 0 || passed === 0 || !covered) process.exitCode = 1;
 });

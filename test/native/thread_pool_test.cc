@@ -3,16 +3,20 @@
 #include <pthread.h>
 #ifdef __linux__
 #include <sys/resource.h>
+#include <unistd.h>
 #endif
 
 #include <algorithm>
 #include <atomic>
 #include <barrier>
 #include <chrono>
+#include <cstdlib>
+#include <fstream>
 #include <latch>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -47,6 +51,29 @@ TEST(ThreadPoolTest, AllThreadsWorkAtOnce) {
   pool.Shutdown();
   EXPECT_EQ(passed, 3 * kThreads);
 }
+
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// Sanitizers reserve address space of their own.
+TEST(ThreadPoolTest, ThreadsThatCannotBeHadAreAnExceptionAndNotTheEnd) {
+  EXPECT_EXIT(
+      {
+        // Room for a few stacks more, and not for a thousand.
+        std::ifstream statm("/proc/self/statm");
+        rlim_t pages = 0;
+        statm >> pages;
+        const rlim_t limit = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (64 << 20);
+        const rlimit bound{limit, limit};
+        if (setrlimit(RLIMIT_AS, &bound) != 0) std::_Exit(2);
+        try {
+          ThreadPool pool("test", 1000);
+        } catch (const std::system_error&) {
+          std::_Exit(0);
+        }
+        std::_Exit(1);
+      },
+      testing::ExitedWithCode(0), "");
+}
+#endif
 
 TEST(ThreadPoolTest, ShutdownRunsWhatIsQueued) {
   std::atomic<int> ran{0};

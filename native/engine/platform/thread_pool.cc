@@ -39,8 +39,13 @@ ThreadPool::ThreadPool(std::string name, int threads, ThreadPoolOptions options)
     : options_(options) {
   if (options_.metrics != nullptr) options_.metrics->threads += static_cast<uint64_t>(threads);
   threads_.reserve(static_cast<size_t>(threads));
-  for (int i = 0; i < threads; i++) {
-    threads_.emplace_back([this, name] { Run(name); });
+  try {
+    for (int i = 0; i < threads; i++) {
+      threads_.emplace_back([this, name] { Run(name); });
+    }
+  } catch (...) {
+    Shutdown();  // those that were started; one left unjoined would end the process
+    throw;
   }
 }
 

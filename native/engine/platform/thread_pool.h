@@ -40,6 +40,7 @@ class ThreadPool {
  public:
   static constexpr uint64_t kHeadStartNanos = 20'000'000;
 
+  // Throws std::system_error if the system gives no more threads.
   ThreadPool(std::string name, int threads, ThreadPoolOptions options = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
