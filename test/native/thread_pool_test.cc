@@ -54,24 +54,25 @@ TEST(ThreadPoolTest, AllThreadsWorkAtOnce) {
 
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 // Sanitizers reserve address space of their own.
+[[noreturn]] void StartMoreThreadsThanThereIsRoomFor() {
+  std::ifstream statm("/proc/self/statm");
+  rlim_t pages = 0;
+  statm >> pages;
+  rlimit bound{};
+  // Room for a few stacks more, and not for a thousand.
+  bound.rlim_cur = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (64 << 20);
+  bound.rlim_max = bound.rlim_cur;
+  if (setrlimit(RLIMIT_AS, &bound) != 0) std::_Exit(2);
+  try {
+    ThreadPool pool("test", 1000);
+  } catch (const std::system_error&) {
+    std::_Exit(0);
+  }
+  std::_Exit(1);
+}
+
 TEST(ThreadPoolTest, ThreadsThatCannotBeHadAreAnExceptionAndNotTheEnd) {
-  EXPECT_EXIT(
-      {
-        // Room for a few stacks more, and not for a thousand.
-        std::ifstream statm("/proc/self/statm");
-        rlim_t pages = 0;
-        statm >> pages;
-        const rlim_t limit = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (64 << 20);
-        const rlimit bound{limit, limit};
-        if (setrlimit(RLIMIT_AS, &bound) != 0) std::_Exit(2);
-        try {
-          ThreadPool pool("test", 1000);
-        } catch (const std::system_error&) {
-          std::_Exit(0);
-        }
-        std::_Exit(1);
-      },
-      testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(StartMoreThreadsThanThereIsRoomFor(), testing::ExitedWithCode(0), "");
 }
 #endif
 
