@@ -60,6 +60,7 @@ Status Registry::Acquire(const std::string& location, const EngineOptions& optio
     lock.unlock();  // entries_ is a map: `entry` stays where it is while it is busy
     std::shared_ptr<Engine> engine;
     status = Guarded([&] { return Engine::Open(path, options, &engine); });
+    if (status.ok()) trimmer_.Begin();
     lock.lock();
     entry.engine = std::move(engine);
   } else if (options.error_if_exists) {
@@ -96,6 +97,7 @@ void Registry::Release(const std::shared_ptr<Engine>& engine, Status* closed) {
       engine->Close();
       return Status();
     });
+    trimmer_.End();
     if (closed != nullptr) *closed = engine->close_status();
     lock.lock();
     entry.engine.reset();

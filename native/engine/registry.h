@@ -17,6 +17,7 @@
 
 #include "engine/engine.h"
 #include "engine/options.h"
+#include "engine/platform/heap_trimmer.h"
 #include "engine/status.h"
 
 namespace thermocline {
@@ -54,6 +55,7 @@ class Registry {
   std::condition_variable changed_;
   std::map<std::string, Entry> entries_;  // GUARDED_BY(mutex_), by canonical path
 
+  HeapTrimmer trimmer_;
   ThreadPool pool_;
 };
 

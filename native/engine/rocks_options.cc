@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/cache/table_block_allocator.h"
 #include "engine/tier/tier_rocks_options.h"
 
 namespace thermocline {
@@ -38,7 +39,9 @@ rocksdb::BlockBasedTableOptions HotTableOptions(const RocksShared& shared, doubl
 RocksShared MakeRocksShared(const EngineOptions& options) {
   RocksShared shared;
   const size_t block_cache = std::max<size_t>(options.memory.block_cache, 1 * kMiB);
-  shared.block_cache = rocksdb::HyperClockCacheOptions(block_cache, 0).MakeSharedCache();
+  rocksdb::HyperClockCacheOptions cache(block_cache, 0);
+  cache.memory_allocator = std::make_shared<TableBlockAllocator>();
+  shared.block_cache = cache.MakeSharedCache();
   shared.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(
       options.memory.write_buffer, nullptr, /*allow_stall=*/false);
   return shared;
