@@ -1,12 +1,19 @@
 import { EventEmitter } from 'node:events';
-import { AlertWatch } from './alerts.ts';
+import type { AlertBounds } from './alerts/options.ts';
+import { AlertWatch } from './alerts/watch.ts';
 import { type BackupInfo, type BackupOptions, backupInfo, checkBackup, type VerifyReport } from './backup.ts';
-import { call, takeError } from './dispatcher.ts';
+import { boolean, checkObject } from './checks.ts';
+import { call } from './dispatcher.ts';
 import type { KeyCodec } from './encoding.ts';
+import { invalid } from './error.ts';
 import type { DatabaseEvents } from './events.ts';
+import { formatStats } from './metrics/format.ts';
+import { readStats } from './metrics/read.ts';
+import { type SlowOperation, slowOperations } from './metrics/slow.ts';
 import type { NativeBackup, NativeDatabase } from './native.ts';
 import { boundsOf, type KeyRange, rangeArgument } from './range.ts';
 import type { Stats } from './stats.ts';
+import { type TierName, tierNumber } from './tier-options.ts';
 
 /** What a database offers its operator: upkeep, backups, figures and alerts. The half of {@link Database} without records. */
 export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvents> {
@@ -14,18 +21,20 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
   readonly location: string;
   readonly #native: NativeDatabase;
   readonly #keys: KeyCodec<K>;
-  readonly #alerts = new AlertWatch(
-    this as never,
-    () => this.stats(),
-    (alert) => this.emit('alert', alert),
-  );
+  readonly #alerts: AlertWatch;
 
   /** @internal */
-  constructor(location: string, native: NativeDatabase, keys: KeyCodec<K>) {
+  constructor(location: string, native: NativeDatabase, keys: KeyCodec<K>, alerts: AlertBounds) {
     super();
     this.location = location;
     this.#native = native;
     this.#keys = keys;
+    this.#alerts = new AlertWatch(
+      this as never,
+      alerts,
+      () => this.stats(),
+      (alert) => this.emit('alert', alert),
+    );
     this.#alerts.attach();
   }
 
@@ -127,8 +136,61 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
    */
   stats(): Stats {
     this.checkOpen();
-    const stats = this.#native.stats();
-    if (stats === undefined) throw takeError();
-    return stats as Stats;
+    return readStats(this.#native);
+  }
+
+  /**
+   * Prints the statistics for people.
+   *
+   * @param write takes the text. Default: standard output
+   * @throws ERR_CLOSED
+   */
+  printStats(write: (text: string) => void = (text) => process.stdout.write(text)): void {
+    write(formatStats(this.stats()));
+  }
+
+  /**
+   * The slowest operations since opening, if the option `slowOperations` asks for them.
+   *
+   * @param options `clear`: forget them afterwards, default `false`
+   * @returns the slowest first; an empty array without the option
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @example
+   * ```ts
+   * const db = await open('./data', { slowOperations: { keep: 10 } });
+   * // ... later
+   * for (const { kind, totalSeconds, syncSeconds } of db.slowOperations()) console.log(kind, totalSeconds, syncSeconds);
+   * ```
+   */
+  slowOperations(options: { clear?: boolean } = {}): SlowOperation[] {
+    this.checkOpen();
+    checkObject(options, new Set(['clear']), 'of slowOperations');
+    return slowOperations(this.#native, boolean(options.clear, 'clear') ?? false);
+  }
+
+  /**
+   * RocksDB's own counters of a tier, by RocksDB's names, if the option `tickers` was set.
+   *
+   * @returns `undefined` without the option, or if there is no such tier
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   */
+  async tickers(tier: TierName = 'hot'): Promise<Record<string, number> | undefined> {
+    this.checkOpen();
+    const number = tierNumber(tier, 'tier');
+    return call((ticket) => this.#native.rocksdb(ticket, number, undefined));
+  }
+
+  /**
+   * One of RocksDB's properties, such as `'rocksdb.estimate-num-keys'` or `'rocksdb.levelstats'`.
+   *
+   * @returns a number: the sum over the tier's shards; text: what each shard says; `undefined`: RocksDB does not know it,
+   * or there is no such tier
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   */
+  async property(name: string, tier: TierName = 'hot'): Promise<number | string | undefined> {
+    this.checkOpen();
+    if (typeof name !== 'string' || name === '') throw invalid('a property has a name');
+    const number = tierNumber(tier, 'tier');
+    return call((ticket) => this.#native.rocksdb(ticket, number, name));
   }
 }
