@@ -507,6 +507,11 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
   }
 
   /** @internal */
+  protected override isOpen(): boolean {
+    return this.#status === 'open';
+  }
+
+  /** @internal */
   protected override checkOpen(): void {
     if (this.#status !== 'open') throw this.#closedError();
   }

@@ -32,6 +32,8 @@ export type {
 } from './operations.ts';
 export type { GroupOptions, MemoryOptions, OpenOptions, Preset, TemperatureOptions, ThreadOptions } from './options.ts';
 export type { KeyRange } from './range.ts';
+export type { LiveServer } from './serve/live-server.ts';
+export type { ServeOptions } from './serve/options.ts';
 export { type ShardInfo, Shards, type ShardTier, type Temperature } from './shards.ts';
 export type { Size } from './size.ts';
 export { Snapshot } from './snapshot.ts';

@@ -1,4 +1,6 @@
 import { EventEmitter } from 'node:events';
+import { basename } from 'node:path';
+import type { Registry } from 'prom-client';
 import type { AlertBounds } from './alerts/options.ts';
 import { AlertWatch } from './alerts/watch.ts';
 import { type BackupInfo, type BackupOptions, backupInfo, checkBackup, type VerifyReport } from './backup.ts';
@@ -8,10 +10,14 @@ import type { KeyCodec } from './encoding.ts';
 import { invalid } from './error.ts';
 import type { DatabaseEvents } from './events.ts';
 import { formatStats } from './metrics/format.ts';
+import { BUCKET_NANOS, type MetricsSource } from './metrics/prometheus.ts';
 import { readStats } from './metrics/read.ts';
+import { addTo, metricsText } from './metrics/registries.ts';
 import { type SlowOperation, slowOperations } from './metrics/slow.ts';
 import type { NativeBackup, NativeDatabase } from './native.ts';
 import { boundsOf, type KeyRange, rangeArgument } from './range.ts';
+import type { LiveServer } from './serve/live-server.ts';
+import { type ServeOptions, serveSettings } from './serve/options.ts';
 import type { Stats } from './stats.ts';
 import { type TierName, tierNumber } from './tier-options.ts';
 
@@ -22,6 +28,9 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
   readonly #native: NativeDatabase;
   readonly #keys: KeyCodec<K>;
   readonly #alerts: AlertWatch;
+  readonly #bounds: AlertBounds;
+  /** What ends with the database: registrations and live pages. */
+  readonly #ends: (() => void)[] = [];
 
   /** @internal */
   constructor(location: string, native: NativeDatabase, keys: KeyCodec<K>, alerts: AlertBounds) {
@@ -29,6 +38,7 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
     this.location = location;
     this.#native = native;
     this.#keys = keys;
+    this.#bounds = alerts;
     this.#alerts = new AlertWatch(
       this as never,
       alerts,
@@ -37,6 +47,9 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
     );
     this.#alerts.attach();
   }
+
+  /** @internal */
+  protected abstract isOpen(): boolean;
 
   /** @internal Throws ERR_CLOSED unless open. */
   protected abstract checkOpen(): void;
@@ -47,6 +60,7 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
   /** @internal For good: the database is closing. */
   protected endMaintenance(): void {
     this.#alerts.end();
+    for (const end of this.#ends) end();
   }
 
   override removeAllListeners(event?: keyof DatabaseEvents): this {
@@ -137,6 +151,75 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
   stats(): Stats {
     this.checkOpen();
     return readStats(this.#native);
+  }
+
+  /**
+   * The metrics in the text format of Prometheus, with the label `database`: the folder's name.
+   *
+   * @throws ERR_CLOSED
+   * @example
+   * ```ts
+   * http.createServer(async (_, response) => response.end(await db.metrics())).listen(9464, '127.0.0.1');
+   * ```
+   */
+  async metrics(): Promise<string> {
+    this.checkOpen();
+    return metricsText(this.#metricsSource(basename(this.location)));
+  }
+
+  /**
+   * Adds the metrics to a registry of prom-client, beside the program's own, until the database is closed.
+   *
+   * @param options `name`: value of the label `database`, by default the folder's name
+   * @throws ERR_INVALID_ARGUMENT if the registry has a database of that name, or metrics of others by our names; ERR_CLOSED
+   * @example
+   * ```ts
+   * import { register } from 'prom-client';
+   * db.register(register);
+   * ```
+   */
+  register(registry: Registry, options: { name?: string } = {}): void {
+    this.checkOpen();
+    checkObject(options, new Set(['name']), 'of register');
+    const { name = basename(this.location) } = options;
+    if (typeof name !== 'string' || name === '') throw invalid('name must be a string that is not empty');
+    this.#ends.push(addTo(registry, this.#metricsSource(name)));
+  }
+
+  /**
+   * Serves the live page: throughput, latencies, caches, tiers, shards and alerts, second by second. Also `/metrics` for
+   * Prometheus, `/stats` and `/health`. It shows figures alone, never keys or values, and nothing can be changed through
+   * it. It ends with the database.
+   *
+   * @throws ERR_INVALID_ARGUMENT, also if the port is in use; ERR_IO, ERR_CLOSED
+   * @example
+   * ```ts
+   * const { url } = await db.serve({ port: 0 });
+   * console.log(`look at ${url}`);
+   * ```
+   */
+  async serve(options?: ServeOptions): Promise<LiveServer> {
+    this.checkOpen();
+    const settings = serveSettings(options);
+    const { LiveServer } = await import('./serve/live-server.ts');
+    const server = await LiveServer.start(
+      {
+        location: this.location,
+        bounds: this.#bounds,
+        stats: () => this.stats(),
+        metrics: () => this.metrics(),
+        isOpen: () => this.isOpen(),
+      },
+      settings,
+    );
+    this.#ends.push(() => void server.close());
+    // It may have been closed meanwhile.
+    if (!this.isOpen()) await server.close();
+    return server;
+  }
+
+  #metricsSource(name: string): MetricsSource {
+    return { name, stats: () => (this.isOpen() ? readStats(this.#native, BUCKET_NANOS) : undefined) };
   }
 
   /**
