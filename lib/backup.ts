@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
+import { checkObject } from './checks.ts';
 import { call } from './dispatcher.ts';
 import { invalid } from './error.ts';
 import { type NativeBackup, native } from './native.ts';
-import { checkObject } from './options.ts';
 
 /** Options of `db.backup`. */
 export interface BackupOptions {

@@ -1,5 +1,5 @@
+import { checkObject } from './checks.ts';
 import { invalid } from './error.ts';
-import { checkObject } from './options.ts';
 import { parseSize, type Size } from './size.ts';
 
 /** How much of the log is kept for `db.changes()`. A log file goes when either is exceeded. */

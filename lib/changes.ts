@@ -1,12 +1,12 @@
 import type { Change } from './change.ts';
 import { ChangeChunk } from './change-chunk.ts';
+import { checkObject } from './checks.ts';
 import { call, takeError } from './dispatcher.ts';
 import { aborted } from './durability.ts';
 import { bufferKeys, bufferValues, type KeyCodec, type ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import type { NativeDatabase } from './native.ts';
 import { type NativeChangeChunk, type NativeChanges, nativeChanges } from './native-changes.ts';
-import { checkObject } from './options.ts';
 
 /** Options of `db.changes`. */
 export interface ChangeFeedOptions {

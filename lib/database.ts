@@ -1,6 +1,8 @@
 import type { Readable, Writable } from 'node:stream';
+import type { AlertBounds } from './alerts/options.ts';
 import { Batch, type BatchOptions } from './batch.ts';
 import { ChangeFeed, type ChangeFeedOptions, checkFeedOptions } from './changes.ts';
+import { checkObject } from './checks.ts';
 import { writeConditional } from './conditional-writes.ts';
 import { type Condition, checkCondition, hasConditions } from './conditions.ts';
 import { call, takeError } from './dispatcher.ts';
@@ -26,7 +28,6 @@ import type {
   ReadOptions,
   TransactionOptions,
 } from './operations.ts';
-import { checkObject } from './options.ts';
 import { boundsOf, checkLimit, type KeyRange, RANGE_NAMES, rangeArgument } from './range.ts';
 import { Reads } from './reads.ts';
 import { Shards } from './shards.ts';
@@ -77,8 +78,9 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
     readOnly: boolean,
     durability: Durability,
     maxInFlight: number | undefined,
+    alerts: AlertBounds,
   ) {
-    super(location, native, keys);
+    super(location, native, keys, alerts);
     this.#native = native;
     this.#keys = keys;
     this.#values = values;
@@ -502,6 +504,11 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
       projection,
       isOpen: this.#isOpen,
     });
+  }
+
+  /** @internal */
+  protected override isOpen(): boolean {
+    return this.#status === 'open';
   }
 
   /** @internal */

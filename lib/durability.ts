@@ -1,6 +1,6 @@
+import { checkObject } from './checks.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import { SUBMIT_FSYNC } from './native.ts';
-import { checkObject } from './options.ts';
 
 /**
  * What an acknowledged write has survived: `'wal'` a crash of the process, `'fsync'` a loss of power. `'none'` is a

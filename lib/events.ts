@@ -1,4 +1,4 @@
-import type { Alert } from './alerts.ts';
+import type { Alert } from './alerts/alert.ts';
 import type { Migration } from './tiers.ts';
 
 /**

@@ -1,4 +1,5 @@
-export type { Alert } from './alerts.ts';
+export type { Alert, AlertName } from './alerts/alert.ts';
+export type { AlertOptions } from './alerts/options.ts';
 export { type BackupInfo, type BackupOptions, backups, restore, type VerifyReport, verifyBackups } from './backup.ts';
 export { Batch, type BatchOptions, type Savepoint } from './batch.ts';
 export { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './boundary.ts';
@@ -17,6 +18,7 @@ export { type Codec, json, type KeyEncoding, type ValueEncoding } from './encodi
 export { type ErrorCode, ThermoclineError } from './error.ts';
 export type { DatabaseEvents } from './events.ts';
 export { DatabaseIterator } from './iterator.ts';
+export type { SlowOperation, SlowOptions } from './metrics/slow.ts';
 export { destroy, open } from './open.ts';
 export type {
   BatchDelete,
@@ -30,10 +32,24 @@ export type {
 } from './operations.ts';
 export type { GroupOptions, MemoryOptions, OpenOptions, Preset, TemperatureOptions, ThreadOptions } from './options.ts';
 export type { KeyRange } from './range.ts';
+export type { LiveServer } from './serve/live-server.ts';
+export type { ServeOptions } from './serve/options.ts';
 export { type ShardInfo, Shards, type ShardTier, type Temperature } from './shards.ts';
 export type { Size } from './size.ts';
 export { Snapshot } from './snapshot.ts';
-export type { LatencySeconds, OperationTotals, Stats, WorkClass, WorkStats } from './stats.ts';
+export type {
+  LatencySeconds,
+  OperationName,
+  OperationTotals,
+  ShardStats,
+  StallCause,
+  StallStats,
+  Stats,
+  TierStats,
+  WindowStats,
+  WorkClass,
+  WorkStats,
+} from './stats.ts';
 export type { TierName, TierOptions, TiersOptions } from './tier-options.ts';
 export { type MigrateOptions, type Migration, type TierReport, Tiers, type TiersReport } from './tiers.ts';
 export type { AppendOptions, MessagePosition } from './topics/appends.ts';

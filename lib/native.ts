@@ -26,6 +26,9 @@ export interface NativeOptions {
   coldAgeMs?: number;
   changes?: false | { bytes?: number; ms?: number };
   tiers?: Record<string, object | null>;
+  slowOperations?: number;
+  slowKeyPrefixBytes?: number;
+  tickers?: boolean;
 }
 
 /** Index of uint32 pairs (arena << 16 | offset, length), then the arenas. A length of 2^32 - 1 means absent. */
@@ -182,7 +185,10 @@ export interface NativeDatabase {
   flush(ticket: number): void;
   compact(ticket: number, start: Uint8Array | undefined, end: Uint8Array | undefined): void;
   approximateSize(ticket: number, start: Uint8Array | undefined, end: Uint8Array | undefined): void;
-  stats(): unknown;
+  stats(bounds?: readonly number[]): unknown;
+  /** Undefined: none are traced. Null: see `takeError`. */
+  slowOperations(clear: boolean): unknown[] | null | undefined;
+  rocksdb(ticket: number, tier: number, property: string | undefined): void;
   tiers(): NativeTiers | undefined;
   close(ticket: number): void;
 }

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { alertBounds } from './alerts/options.ts';
 import { withConfig } from './config.ts';
 import { Database } from './database.ts';
 import { call } from './dispatcher.ts';
@@ -48,6 +49,7 @@ export async function open<KE extends KeyEncoding = 'utf8', VE extends ValueEnco
     checked.readOnly ?? false,
     durability,
     checked.hardInFlightBytes,
+    alertBounds(all?.alerts),
   );
 }
 

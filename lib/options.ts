@@ -1,8 +1,11 @@
+import { type AlertOptions, alertBounds } from './alerts/options.ts';
 import { type ChangesOptions, checkChanges } from './change-options.ts';
+import { boolean, checkObject, integer } from './checks.ts';
 import { type Compression, checkCompression } from './compression.ts';
 import type { Durability } from './durability.ts';
 import type { KeyEncoding, ValueEncoding } from './encoding.ts';
 import { invalid } from './error.ts';
+import type { SlowOptions } from './metrics/slow.ts';
 import type { NativeOptions } from './native.ts';
 import { parseSize, type Size } from './size.ts';
 import { checkTiers, type TiersOptions } from './tier-options.ts';
@@ -95,6 +98,14 @@ export interface OpenOptions {
   tiers?: TiersOptions;
   threads?: ThreadOptions;
   temperature?: TemperatureOptions;
+  /** When `'alert'` is emitted. */
+  alerts?: AlertOptions;
+  /** Keep the slowest operations for `db.slowOperations()`. Default: off. */
+  slowOperations?: SlowOptions;
+  /**
+   * Have RocksDB count what it does, for `db.tickers()`. Default `false`: every read and write would pay a little for it.
+   */
+  tickers?: boolean;
   /** Default `'utf8'`. */
   keyEncoding?: KeyEncoding;
   /** Default `'buffer'`. */
@@ -117,44 +128,13 @@ const NAMES = new Set([
   'tiers',
   'threads',
   'temperature',
+  'alerts',
+  'slowOperations',
+  'tickers',
   'keyEncoding',
   'valueEncoding',
 ]);
 const PRESETS = ['balanced', 'production', 'bulk-load', 'low-memory'];
-
-/** Refuses names that are not in `known`, so that a misspelt option is not silently without effect. */
-export function checkNames(options: object, known: ReadonlySet<string>, where: string): void {
-  for (const name of Object.keys(options)) {
-    if (!known.has(name)) {
-      throw invalid(`unknown option '${name}' ${where}; known are ${[...known].join(', ')}`);
-    }
-  }
-}
-
-/** The options object of any method: absent, or an object with known names alone. */
-export function checkObject(
-  options: unknown,
-  known: ReadonlySet<string>,
-  where: string,
-): Record<string, unknown> | undefined {
-  if (options === undefined) return undefined;
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalid(`the options ${where} must be an object`);
-  }
-  checkNames(options, known, where);
-  return options as Record<string, unknown>;
-}
-
-function boolean(value: unknown, name: string): boolean | undefined {
-  if (value === undefined || typeof value === 'boolean') return value;
-  throw invalid(`${name} must be true or false`);
-}
-
-function integer(value: unknown, name: string, least: number, most: number): number | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw invalid(`${name} must be a whole number from ${least} to ${most}`);
-}
 
 function size(value: unknown, name: string): number | undefined {
   return value === undefined ? undefined : parseSize(value, name);
@@ -173,6 +153,9 @@ export function nativeOptions(options: unknown): NativeOptions {
   const threads = checkObject(given.threads, new Set(['read', 'background', 'maintenance']), 'of threads') ?? {};
   const group = checkObject(given.group, new Set(['floor', 'ceiling', 'window']), 'of group') ?? {};
   const temperature = checkObject(given.temperature, new Set(['hot', 'warm', 'cold']), 'of temperature') ?? {};
+  const slow = checkObject(given.slowOperations, new Set(['keep', 'keyPrefix']), 'of slowOperations');
+  const slowKept = integer(slow?.keep, 'slowOperations.keep', 1, 10_000) ?? 32;
+  alertBounds(given.alerts);
   const { window } = group;
   if (window !== undefined && !(typeof window === 'number' && window >= 0 && window <= 1000)) {
     throw invalid('group.window must be a number of milliseconds from 0 to 1000');
@@ -204,6 +187,9 @@ export function nativeOptions(options: unknown): NativeOptions {
     coldAgeMs: integer(temperature.cold, 'temperature.cold', 0, Number.MAX_SAFE_INTEGER),
     changes: checkChanges(given.changes),
     tiers: checkTiers(given.tiers),
+    slowOperations: slow === undefined ? undefined : slowKept,
+    slowKeyPrefixBytes: integer(slow?.keyPrefix, 'slowOperations.keyPrefix', 0, 256),
+    tickers: boolean(given.tickers, 'tickers'),
     withoutLog: given.durability === undefined ? undefined : checkDurability(given.durability) === 'none',
   };
   return checked as NativeOptions;

@@ -1,6 +1,6 @@
+import { checkNames } from './checks.ts';
 import type { KeyCodec } from './encoding.ts';
 import { invalid } from './error.ts';
-import { checkNames } from './options.ts';
 
 /** Which keys an operation covers. Bounds combine; none means everything. */
 export interface KeyRange<K> {

@@ -1,3 +1,5 @@
+import type { TierName } from './tier-options.ts';
+
 /** How often something was done since the database was opened, by all who share it. */
 export interface OperationTotals {
   /** Calls: one getMany is one. */
@@ -39,10 +41,101 @@ export interface WorkStats {
   runSeconds: LatencySeconds;
 }
 
+/** Why writes are held up: by memtables not yet flushed, by tables not yet compacted, or by how much there is to compact. */
+export type StallCause = 'memtables' | 'level0Files' | 'pendingCompaction' | 'unknown';
+
+/** Stalls of writes. Each shard stalls for itself. */
+export interface StallStats {
+  count: number;
+  /** Those that go on now included. */
+  seconds: number;
+  byCause: Record<StallCause, { count: number; seconds: number }>;
+  /** Shards that stall now. */
+  running: number;
+  /** Of the stall that has lasted longest; absent while there is none. */
+  cause?: StallCause;
+  /** How long it has lasted; 0 while there is none. */
+  ageSeconds: number;
+}
+
+/** One tier's store. */
+export interface TierStats {
+  tier: TierName;
+  tableBytes: number;
+  files: number;
+  /** Tables by RocksDB's levels, over all shards. */
+  filesByLevel: number[];
+  /** As configured; 0: what the disk holds. */
+  capacityBytes: number;
+  /** Of the file system it is on, a second old at most; 0 if it cannot be asked. */
+  diskCapacityBytes: number;
+  diskUsedBytes: number;
+  /** Uncompressed over compressed bytes of the tables; 1 without tables. Follows a flush or compaction within seconds. */
+  compressionRatio: number;
+  /** Lookups of data, index and filter blocks. */
+  blockCache: { bytes: number; capacityBytes: number; hits: number; misses: number };
+  compactions: {
+    count: number;
+    seconds: number;
+    readBytes: number;
+    writtenBytes: number;
+    running: number;
+    pendingBytes: number;
+  };
+  /** Reads that were answered here; counted where there are colder tiers. */
+  reads: number;
+  movedInRecords: number;
+  movedInBytes: number;
+  movedOutRecords: number;
+  movedOutBytes: number;
+}
+
+/** One shard's hot part. */
+export interface ShardStats {
+  id: number;
+  /** The slots it owns, as inclusive ranges. */
+  slots: [first: number, last: number][];
+  /** Roughly, until `compact()`. */
+  keys: number;
+  tableBytes: number;
+  memoryBytes: number;
+  reads: number;
+  writes: number;
+  /** Records a second, over the last minute or so. */
+  readsPerSecond: number;
+  writesPerSecond: number;
+}
+
+/** The recent past, up to a second old. */
+export interface WindowStats {
+  /** What it covers: less than its name says while the database has not been open for so long. 0: nothing yet. */
+  seconds: number;
+  operationsPerSecond: Record<OperationName, number>;
+  readRecordsPerSecond: number;
+  readBytesPerSecond: number;
+  writtenRecordsPerSecond: number;
+  writtenBytesPerSecond: number;
+  commitsPerSecond: number;
+  groupsPerSecond: number;
+  fsyncsPerSecond: number;
+  compactionBytesPerSecond: number;
+  /** For which writes were stalled, added up over shards. */
+  stallSeconds: number;
+  /** Of point reads; absent if there were none. */
+  hotCacheHitShare?: number;
+  /** Of block lookups, all tiers; absent if there were none. */
+  blockCacheHitShare?: number;
+  /** Of what ended in this time; `max` is within 3%. */
+  latencySeconds: Record<'get' | 'getMany' | 'put' | 'batch' | 'scanChunk' | 'groupWrite' | 'fsync', LatencySeconds>;
+}
+
+/** Kinds of operations that are counted apart. */
+export type OperationName = 'get' | 'getMany' | 'put' | 'delete' | 'batch' | 'deleteRange' | 'scan';
+
 /** One moment of the engine's counters, of all who share it. */
 export interface Stats {
   shards: number;
-  operations: Record<'get' | 'getMany' | 'put' | 'delete' | 'batch' | 'deleteRange' | 'scan', OperationTotals>;
+  operations: Record<OperationName, OperationTotals>;
   /** `memtableSwitch`: writing a group that met the switch to a new memtable, of all of `groupWrite`. */
   latencySeconds: Record<
     'get' | 'getMany' | 'put' | 'batch' | 'scanChunk' | 'groupWrite' | 'memtableSwitch' | 'fsync' | 'flush',
@@ -97,4 +190,18 @@ export interface Stats {
   };
   /** The engine's threads by what they do. Flushes and compactions have threads of their own. */
   threads: Record<WorkClass, WorkStats>;
+  stalls: StallStats;
+  /** Hot first. */
+  tiers: TierStats[];
+  migration: {
+    /** Copied up because they were read. */
+    promotedRecords: number;
+    /** Reads that no tier could answer; counted where there are colder tiers. */
+    absentReads: number;
+    /** Why it stands still; absent while it does not. */
+    trouble?: string;
+  };
+  perShard: ShardStats[];
+  /** The last 1, 10 and 60 seconds. */
+  rates: Record<'1s' | '10s' | '60s', WindowStats>;
 }

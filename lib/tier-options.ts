@@ -8,6 +8,13 @@ export type TierName = 'hot' | 'warm' | 'cold';
 /** @internal In the order of their numbers. */
 export const TIER_NAMES: readonly TierName[] = ['hot', 'warm', 'cold'];
 
+/** @internal @throws ERR_INVALID_ARGUMENT */
+export function tierNumber(value: unknown, name: string): number {
+  const number = TIER_NAMES.indexOf(value as TierName);
+  if (number < 0) throw invalid(`${name} must be 'hot', 'warm' or 'cold'`);
+  return number;
+}
+
 /** One tier: a store of its own, on a disk of its own. */
 export interface TierOptions {
   /**

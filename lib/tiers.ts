@@ -1,10 +1,10 @@
 import { Block } from './block.ts';
+import { checkNames } from './checks.ts';
 import { call, takeError } from './dispatcher.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import type { NativeDatabase, NativeTierFigures, NativeTiers } from './native.ts';
-import { checkNames } from './options.ts';
-import { TIER_NAMES, type TierName } from './tier-options.ts';
+import { type TierName, tierNumber } from './tier-options.ts';
 
 /** What to move with {@link Tiers.migrate}. */
 export interface MigrateOptions<K, V> {
@@ -75,12 +75,6 @@ export interface TiersReport {
 
 const MIGRATE_NAMES = new Set(['from', 'to', 'filter', 'signal']);
 const TERABYTE = 1e12;
-
-function tierNumber(value: unknown, name: string): number {
-  const number = TIER_NAMES.indexOf(value as TierName);
-  if (number < 0) throw invalid(`${name} must be 'hot', 'warm' or 'cold'`);
-  return number;
-}
 
 function ratioOf(figures: NativeTierFigures): number {
   return figures.dataBytes === 0 ? 1 : figures.rawBytes / figures.dataBytes;

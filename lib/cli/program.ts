@@ -7,6 +7,7 @@ import { addGet } from './commands/get.ts';
 import { addLoad } from './commands/load.ts';
 import { addPut } from './commands/put.ts';
 import { addScan } from './commands/scan.ts';
+import { addServe } from './commands/serve.ts';
 import { addShards } from './commands/shards.ts';
 import { addStats } from './commands/stats.ts';
 import { addStress } from './commands/stress.ts';
@@ -49,6 +50,7 @@ function makeProgram(output: Output): Command {
   addCount(program, output);
   addStats(program, output);
   addShards(program, output);
+  addServe(program, output);
   addBackup(program, output);
   addBench(program, output);
   addStress(program, output);

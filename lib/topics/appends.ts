@@ -1,10 +1,10 @@
+import { checkNames } from '../checks.ts';
 import { issueTicket, takeError, withdrawTicket } from '../dispatcher.ts';
 import { until, type WriteSettings } from '../durability.ts';
 import type { KeyCodec, ValueCodec } from '../encoding.ts';
 import { invalid } from '../error.ts';
 import { SUBMIT_FSYNC } from '../native.ts';
 import type { NativeAppendOutcome, NativeTopic } from '../native-topics.ts';
-import { checkNames } from '../options.ts';
 import type { MessageInput } from './message.ts';
 import { wholeNumber } from './options.ts';
 import { packMessage } from './pack-message.ts';

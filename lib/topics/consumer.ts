@@ -1,8 +1,8 @@
+import { checkNames } from '../checks.ts';
 import { call } from '../dispatcher.ts';
 import type { KeyCodec, ValueCodec } from '../encoding.ts';
 import { invalid, ThermoclineError } from '../error.ts';
 import type { NativeTopicChunk, NativeTopicConsumer } from '../native-topics.ts';
-import { checkNames } from '../options.ts';
 import { parseSize, type Size } from '../size.ts';
 import type { MessagePosition } from './appends.ts';
 import { MessageBatch } from './message.ts';

@@ -1,7 +1,7 @@
+import { checkNames, checkObject } from '../checks.ts';
 import type { KeyEncoding, ValueEncoding } from '../encoding.ts';
 import { invalid } from '../error.ts';
 import type { NativeTopicOptions } from '../native-topics.ts';
-import { checkNames, checkObject } from '../options.ts';
 import { parseSize, type Size } from '../size.ts';
 
 /** How the messages of an append are compressed together. */

@@ -1,9 +1,9 @@
+import { checkNames } from '../checks.ts';
 import { call, takeError } from '../dispatcher.ts';
 import type { WriteSettings } from '../durability.ts';
 import type { KeyCodec, ValueCodec } from '../encoding.ts';
 import { invalid, ThermoclineError } from '../error.ts';
 import type { NativeTopic, NativeTopicChunk } from '../native-topics.ts';
-import { checkNames } from '../options.ts';
 import { parseSize, type Size } from '../size.ts';
 import { type AppendOptions, Appends, type MessagePosition } from './appends.ts';
 import { Consumer, type ConsumerOptions, checkConsumerOptions } from './consumer.ts';

@@ -1,5 +1,6 @@
 import { codecOf } from '../change-codec.ts';
 import { ChangeFeed } from '../changes.ts';
+import { checkNames } from '../checks.ts';
 import { call, takeError } from '../dispatcher.ts';
 import type { WriteSettings } from '../durability.ts';
 import {
@@ -16,7 +17,6 @@ import {
 import { invalid, ThermoclineError } from '../error.ts';
 import type { NativeDatabase } from '../native.ts';
 import { type NativeTopic, nativeTopics } from '../native-topics.ts';
-import { checkNames } from '../options.ts';
 import { ChangeLog } from './change-log.ts';
 import { CREATE_NAMES, nativeTopicOptions, OPEN_NAMES, type TopicEncodings, type TopicSettings } from './options.ts';
 import type { TopicCounters, TopicRepair, TopicReport } from './report.ts';

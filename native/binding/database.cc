@@ -8,6 +8,7 @@
 #include "binding/async_op.h"
 #include "binding/cursor.h"
 #include "binding/snapshot.h"
+#include "binding/stats.h"
 #include "binding/tiers.h"
 #include "binding/topic.h"
 #include "binding/transaction.h"
@@ -99,6 +100,8 @@ Napi::Function DatabaseWrap::Define(Napi::Env env) {
                          InstanceMethod<&DatabaseWrap::Backup>("backup"),
                          InstanceMethod<&DatabaseWrap::Verify>("verify"),
                          InstanceMethod<&DatabaseWrap::Stats>("stats"),
+                         InstanceMethod<&DatabaseWrap::SlowOperations>("slowOperations"),
+                         InstanceMethod<&DatabaseWrap::RocksDb>("rocksdb"),
                          InstanceMethod<&DatabaseWrap::Tiers>("tiers"),
                          InstanceMethod<&DatabaseWrap::Close>("close"),
                      });
@@ -190,13 +193,24 @@ napi_value DatabaseWrap::Lookup(napi_env env, napi_callback_info info) {
     Metrics& metrics = state->engine->metrics();
     thread_local uint32_t tick = 0;
     const bool sampled = (++tick % kLatencySample) == 0;
-    const uint64_t began = sampled ? NowNanos() : 0;
+    SlowLog* const slow = metrics.slow.get();
+    const uint64_t began = sampled || slow != nullptr ? NowNanos() : 0;
     result = LookupInto(state, {request.first, key_size}, slab.first + offset, slab.second - offset,
                         cache_only);
     // "Needs room" is followed by another look, which counts.
     if (result >= kAbsent) {
       metrics.get.Add(1, key_size + (result > 0 ? static_cast<uint64_t>(result) : 0));
       if (sampled) metrics.get_nanos.Record(NowNanos() - began, kLatencySample);
+      if (slow != nullptr) {
+        const uint64_t took = NowNanos() - began;
+        if (slow->Wants(took)) {
+          slow->Add({.kind = SlowKind::kGet,
+                     .key_prefix = slow->PrefixOf({request.first, key_size}),
+                     .records = 1,
+                     .total_nanos = took,
+                     .store_nanos = took});
+        }
+      }
     }
   }
   napi_value value;
@@ -520,15 +534,77 @@ void DatabaseWrap::Verify(const Napi::CallbackInfo& info) {
   StartAsync(state_->environment, state_->session->engine().background_pool(), std::move(op));
 }
 
+// stats(bounds?) -> one object; with bounds in nanoseconds every latency has its buckets
 Napi::Value DatabaseWrap::Stats(const Napi::CallbackInfo& info) {
   Status status = state_->session->Begin();
   if (!status.ok()) {
     state_->environment->SetError(std::move(status));
     return info.Env().Undefined();
   }
-  const Napi::Value stats(info.Env(), StatsToJs(info.Env(), state_->session->engine()));
+  Bounds bounds;
+  if (info[0].IsArray()) {
+    const Napi::Array given = info[0].As<Napi::Array>();
+    for (uint32_t i = 0; i < given.Length(); i++) {
+      bounds.push_back(static_cast<uint64_t>(given.Get(i).As<Napi::Number>().DoubleValue()));
+    }
+  }
+  const Napi::Value stats(info.Env(), StatsToJs(info.Env(), state_->session->engine(), bounds));
   state_->session->End();
   return stats;
+}
+
+// slowOperations(clear) -> one object each, slowest first; undefined if they are not traced
+Napi::Value DatabaseWrap::SlowOperations(const Napi::CallbackInfo& info) {
+  Status status = state_->session->Begin();
+  if (!status.ok()) {
+    state_->environment->SetError(std::move(status));
+    return info.Env().Null();
+  }
+  SlowLog* const slow = state_->session->engine().metrics().slow.get();
+  Napi::Value operations = info.Env().Undefined();
+  if (slow != nullptr) {
+    operations = Napi::Value(info.Env(), SlowToJs(info.Env(), slow->Snapshot()));
+    if (info[0].ToBoolean().Value()) slow->Clear();
+  }
+  state_->session->End();
+  return operations;
+}
+
+// rocksdb(ticket, tier, property or undefined) -> tickers by name, or the property as a number or
+// text; undefined if there is no such thing
+void DatabaseWrap::RocksDb(const Napi::CallbackInfo& info) {
+  struct Result {
+    bool found = false;
+    bool tickers = false;
+    std::map<std::string, uint64_t> by_name;
+    std::optional<uint64_t> number;
+    std::string text;
+  };
+  auto op = std::make_shared<AsyncOp<Result>>(TicketOf(info));
+  op->session = state_->session;
+  const auto tier = static_cast<Tier>(info[1].As<Napi::Number>().Uint32Value());
+  std::optional<std::string> property;
+  if (info[2].IsString()) property = info[2].As<Napi::String>().Utf8Value();
+  op->execute = [session = state_->session, tier, property](Result* result) -> Status {
+    Engine& engine = session->engine();
+    result->tickers = !property;
+    result->found = property ? engine.Property(tier, *property, &result->number, &result->text)
+                             : engine.Tickers(tier, &result->by_name);
+    return {};
+  };
+  op->to_js = [](napi_env env, Result& result) -> napi_value {
+    if (!result.found) return Napi::Env(env).Undefined();
+    if (result.tickers) {
+      Napi::Object object = Napi::Object::New(env);
+      for (const auto& [name, value] : result.by_name) {
+        object.Set(name, Napi::Number::New(env, static_cast<double>(value)));
+      }
+      return object;
+    }
+    if (result.number) return Napi::Number::New(env, static_cast<double>(*result.number));
+    return Napi::String::New(env, result.text);
+  };
+  StartAsync(state_->environment, state_->session->engine().task_pool(), std::move(op));
 }
 
 // tiers() -> a NativeTiers

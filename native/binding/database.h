@@ -62,6 +62,8 @@ class DatabaseWrap : public Napi::ObjectWrap<DatabaseWrap> {
   void ApproximateSize(const Napi::CallbackInfo& info);
   Napi::Value Tiers(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
+  Napi::Value SlowOperations(const Napi::CallbackInfo& info);
+  void RocksDb(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
   std::shared_ptr<State> state_;

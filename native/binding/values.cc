@@ -29,38 +29,6 @@ void SetNumber(Napi::Object& object, const char* name, double value) {
   object.Set(name, Napi::Number::New(object.Env(), value));
 }
 
-Napi::Object TotalsToJs(Napi::Env env, const OperationTotals& totals) {
-  Napi::Object object = Napi::Object::New(env);
-  SetNumber(object, "operations", static_cast<double>(totals.operations));
-  SetNumber(object, "records", static_cast<double>(totals.records));
-  SetNumber(object, "bytes", static_cast<double>(totals.bytes));
-  return object;
-}
-
-Napi::Object HistogramToJs(Napi::Env env, const Histogram::Snapshot& snapshot) {
-  Napi::Object object = Napi::Object::New(env);
-  const auto seconds = [](uint64_t nanos) { return static_cast<double>(nanos) / 1e9; };
-  SetNumber(object, "count", static_cast<double>(snapshot.count));
-  SetNumber(object, "sum", seconds(snapshot.sum_nanos));
-  SetNumber(object, "max", seconds(snapshot.max_nanos));
-  SetNumber(object, "p50", seconds(snapshot.Percentile(50)));
-  SetNumber(object, "p95", seconds(snapshot.Percentile(95)));
-  SetNumber(object, "p99", seconds(snapshot.Percentile(99)));
-  SetNumber(object, "p999", seconds(snapshot.Percentile(99.9)));
-  return object;
-}
-
-Napi::Object WorkToJs(Napi::Env env, const WorkSnapshot& work) {
-  Napi::Object object = Napi::Object::New(env);
-  SetNumber(object, "threads", static_cast<double>(work.threads));
-  SetNumber(object, "queued", static_cast<double>(work.queued));
-  SetNumber(object, "running", static_cast<double>(work.running));
-  SetNumber(object, "tasks", static_cast<double>(work.tasks));
-  object.Set("waitSeconds", HistogramToJs(env, work.wait_nanos));
-  object.Set("runSeconds", HistogramToJs(env, work.run_nanos));
-  return object;
-}
-
 }  // namespace
 
 Bytes BytesOf(napi_env env, napi_value value) {
@@ -159,6 +127,9 @@ Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   ReadNumber(object, "warmAgeMs", &options->temperature_ages.warm_ms);
   ReadNumber(object, "coldAgeMs", &options->temperature_ages.cold_ms);
   ReadBoolean(object, "withoutLog", &options->without_log);
+  ReadBoolean(object, "tickers", &options->tickers);
+  ReadNumber(object, "slowOperations", &options->slow_operations);
+  ReadNumber(object, "slowKeyPrefixBytes", &options->slow_key_prefix_bytes);
   options->log_given = object.Get("withoutLog").IsBoolean();
   Status status = ReadTiers(object.Get("tiers"), &options->tiers);
   return status.ok() ? ReadCompression(object, &options->compression) : status;
@@ -258,88 +229,6 @@ napi_value ShardsToJs(Napi::Env env, const std::vector<ShardReport>& reports) {
     array.Set(i, object);
   }
   return array;
-}
-
-napi_value StatsToJs(Napi::Env env, Engine& engine) {
-  const MetricsSnapshot metrics = engine.Snapshot();
-  const EngineGauges gauges = engine.Gauges();
-  Napi::Object operations = Napi::Object::New(env);
-  operations.Set("get", TotalsToJs(env, metrics.get));
-  operations.Set("getMany", TotalsToJs(env, metrics.get_many));
-  operations.Set("put", TotalsToJs(env, metrics.put));
-  operations.Set("delete", TotalsToJs(env, metrics.del));
-  operations.Set("batch", TotalsToJs(env, metrics.batch));
-  operations.Set("deleteRange", TotalsToJs(env, metrics.delete_range));
-  operations.Set("scan", TotalsToJs(env, metrics.scan));
-
-  Napi::Object latency = Napi::Object::New(env);
-  latency.Set("get", HistogramToJs(env, metrics.get_nanos));
-  latency.Set("getMany", HistogramToJs(env, metrics.get_many_nanos));
-  latency.Set("put", HistogramToJs(env, metrics.put_nanos));
-  latency.Set("batch", HistogramToJs(env, metrics.batch_nanos));
-  latency.Set("scanChunk", HistogramToJs(env, metrics.scan_chunk_nanos));
-  latency.Set("groupWrite", HistogramToJs(env, metrics.group_write_nanos));
-  latency.Set("memtableSwitch", HistogramToJs(env, metrics.memtable_switch_nanos));
-  latency.Set("fsync", HistogramToJs(env, metrics.fsync_nanos));
-  latency.Set("flush", HistogramToJs(env, metrics.flush_nanos));
-
-  Napi::Object cache = Napi::Object::New(env);
-  SetNumber(cache, "hits", static_cast<double>(metrics.hot_cache_hits));
-  SetNumber(cache, "negativeHits", static_cast<double>(metrics.hot_cache_negative_hits));
-  SetNumber(cache, "misses", static_cast<double>(metrics.hot_cache_misses));
-  SetNumber(cache, "entries", static_cast<double>(gauges.hot_cache_entries));
-
-  Napi::Object writes = Napi::Object::New(env);
-  SetNumber(writes, "commits", static_cast<double>(metrics.commits));
-  SetNumber(writes, "groups", static_cast<double>(metrics.groups));
-  SetNumber(writes, "groupOperations", static_cast<double>(metrics.group_operations));
-  SetNumber(writes, "groupBytes", static_cast<double>(metrics.group_bytes));
-  SetNumber(writes, "fsyncs", static_cast<double>(metrics.fsyncs));
-  SetNumber(writes, "inFlightBytes", static_cast<double>(gauges.in_flight_bytes));
-  SetNumber(writes, "inFlightLimitBytes", static_cast<double>(gauges.in_flight_limit_bytes));
-  SetNumber(writes, "queueAgeSeconds", static_cast<double>(gauges.queue_age_nanos) / 1e9);
-  SetNumber(writes, "targetGroupBytes", static_cast<double>(gauges.target_group_bytes));
-  SetNumber(writes, "backpressureRejections", static_cast<double>(metrics.backpressure_rejections));
-  SetNumber(writes, "memtableSwitches", static_cast<double>(metrics.memtable_switches));
-  SetNumber(writes, "stalls", static_cast<double>(metrics.stalls));
-  SetNumber(writes, "stallSeconds", static_cast<double>(metrics.stall_nanos) / 1e9);
-
-  Napi::Object memory = Napi::Object::New(env);
-  SetNumber(memory, "hotCacheBytes", static_cast<double>(gauges.hot_cache_bytes));
-  SetNumber(memory, "hotCacheCapacityBytes", static_cast<double>(gauges.hot_cache_capacity_bytes));
-  SetNumber(memory, "blockCacheBytes", static_cast<double>(gauges.block_cache_bytes));
-  SetNumber(memory, "blockCacheCapacityBytes",
-            static_cast<double>(gauges.block_cache_capacity_bytes));
-  SetNumber(memory, "memtableBytes", static_cast<double>(gauges.memtable_bytes));
-  SetNumber(memory, "tableReaderBytes", static_cast<double>(gauges.table_reader_bytes));
-  SetNumber(memory, "blockCachePinnedBytes", static_cast<double>(gauges.block_cache_pinned_bytes));
-  SetNumber(memory, "memtableBudgetBytes", static_cast<double>(gauges.memtable_budget_bytes));
-  SetNumber(memory, "transactionBytes", static_cast<double>(gauges.transaction_bytes));
-  SetNumber(memory, "transactionBudgetBytes", static_cast<double>(gauges.transaction_budget_bytes));
-  SetNumber(memory, "bufferBytes", static_cast<double>(gauges.buffers.in_use_bytes));
-  SetNumber(memory, "idleBufferBytes", static_cast<double>(gauges.buffers.idle_bytes));
-
-  Napi::Object disk = Napi::Object::New(env);
-  SetNumber(disk, "tableBytes", static_cast<double>(gauges.sst_bytes));
-  SetNumber(disk, "estimatedRecords", static_cast<double>(gauges.estimated_keys));
-  SetNumber(disk, "runningCompactions", static_cast<double>(gauges.running_compactions));
-  SetNumber(disk, "runningFlushes", static_cast<double>(gauges.running_flushes));
-  SetNumber(disk, "pendingCompactionBytes", static_cast<double>(gauges.pending_compaction_bytes));
-
-  Napi::Object threads = Napi::Object::New(env);
-  for (size_t i = 0; i < kWorkClasses; i++)
-    threads.Set(kWorkClassNames[i], WorkToJs(env, metrics.work[i]));
-
-  Napi::Object stats = Napi::Object::New(env);
-  SetNumber(stats, "shards", gauges.shards);
-  stats.Set("operations", operations);
-  stats.Set("latencySeconds", latency);
-  stats.Set("hotCache", cache);
-  stats.Set("writes", writes);
-  stats.Set("memory", memory);
-  stats.Set("disk", disk);
-  stats.Set("threads", threads);
-  return stats;
 }
 
 napi_value DiskProbeToJs(Napi::Env env, const DiskProbe& probe) {

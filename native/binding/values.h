@@ -40,7 +40,6 @@ napi_value VerifyReportToJs(Napi::Env env, const VerifyReport& report);
 napi_value TextsToJs(Napi::Env env, const std::vector<std::string>& texts);
 // One object per shard; lib/shards.ts gives them their public form.
 napi_value ShardsToJs(Napi::Env env, const std::vector<ShardReport>& reports);
-napi_value StatsToJs(Napi::Env env, Engine& engine);
 napi_value DiskProbeToJs(Napi::Env env, const DiskProbe& probe);
 
 }  // namespace thermocline

@@ -1,7 +1,5 @@
 #include "engine/engine.h"
 
-#include <rocksdb/advanced_cache.h>
-
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -96,7 +94,12 @@ rocksdb::Slice AsSlice(const std::string& s) { return {s.data(), s.size()}; }
 }  // namespace
 
 Engine::Engine(std::string location, EngineOptions options)
-    : location_(std::move(location)), options_(options), metrics_(std::make_unique<Metrics>()) {}
+    : location_(std::move(location)), options_(options), metrics_(std::make_unique<Metrics>()) {
+  if (options_.slow_operations > 0) {
+    metrics_->slow =
+        std::make_unique<SlowLog>(options_.slow_operations, options_.slow_key_prefix_bytes);
+  }
+}
 
 Engine::~Engine() { Close(); }
 
@@ -132,6 +135,7 @@ Status Engine::OpenParts() {
   // What dropping means is known once the tiers are.
   const auto filter = std::make_shared<ExpiryFilterFactory>(filter_clock, ExpiryMode::kKeep);
   shared_.expiry_filter = filter;
+  shared_.block_cache = std::make_shared<CountingCache>(shared_.block_cache, shared_.activity);
   cache_ = std::make_unique<HotCache>(options_.memory.hot_cache);
   const std::string hot = (root / kHotDirectory).string();
   if (options_.changes.state == ChangesOptions::State::kAsBefore) {
@@ -199,7 +203,10 @@ Status Engine::OpenParts() {
           },
   });
   OpenTopics();
-  if (options_.read_only) return {};
+  if (options_.read_only) {
+    OpenMetrics();
+    return {};
+  }
 
   status = OpenFeed();
   if (status.ok()) status = OpenOutbox();
@@ -209,6 +216,7 @@ Status Engine::OpenParts() {
     OpenStepper();
     if (options_.tiers.automatic) OpenMigrator();
   }
+  OpenMetrics();
   lock_.SetNote(boot);
   return {};
 }
@@ -381,6 +389,7 @@ void Engine::KeepShardTimes() {
 
 void Engine::Close() {
   std::call_once(closed_, [this] {
+    CloseMetrics();
     if (migrator_) migrator_->Stop();
     if (committer_) committer_->Stop();
     if (outbox_) outbox_->Stop();
@@ -546,54 +555,6 @@ Status Engine::LastKey(int shard, std::string* key, bool* found) {
   *found = it->Valid();
   if (*found) key->assign(it->key().data(), it->key().size());
   return Status::From(it->status(), "finding the last key");
-}
-
-EngineGauges Engine::Gauges() {
-  EngineGauges gauges;
-  gauges.shards = store_.shards()->count();
-  gauges.in_flight_limit_bytes = options_.hard_in_flight_bytes;
-  gauges.transaction_budget_bytes = options_.transaction_memory_bytes;
-  gauges.memtable_budget_bytes = options_.memory.write_buffer;
-  gauges.buffers = block_pool::GetStats();
-  if (committer_) {
-    gauges.in_flight_bytes = committer_->in_flight_bytes();
-    gauges.transaction_bytes = committer_->recent().bytes();
-    gauges.queue_age_nanos = committer_->queue_age_nanos();
-    gauges.target_group_bytes = committer_->target_group_bytes();
-  }
-  const HotCache::Stats cache = cache_->GetStats();
-  gauges.hot_cache_bytes = cache.bytes;
-  gauges.hot_cache_entries = cache.entries;
-  gauges.hot_cache_capacity_bytes = options_.memory.hot_cache;
-  gauges.block_cache_bytes = shared_.block_cache->GetUsage();
-  gauges.block_cache_capacity_bytes = shared_.block_cache->GetCapacity();
-  gauges.block_cache_pinned_bytes = shared_.block_cache->GetPinnedUsage();
-  gauges.memtable_bytes = shared_.write_buffer_manager->memory_usage();
-  for (rocksdb::ColumnFamilyHandle* shard : store_.shards()->handles) {
-    const auto property = [&](const std::string& name) {
-      uint64_t value = 0;
-      store_.db()->GetIntProperty(shard, name, &value);
-      return value;
-    };
-    gauges.table_reader_bytes += property(rocksdb::DB::Properties::kEstimateTableReadersMem);
-    gauges.sst_bytes += property(rocksdb::DB::Properties::kTotalSstFilesSize);
-    gauges.estimated_keys += property(rocksdb::DB::Properties::kEstimateNumKeys);
-    gauges.pending_compaction_bytes +=
-        property(rocksdb::DB::Properties::kEstimatePendingCompactionBytes);
-  }
-  store_.db()->GetIntProperty(rocksdb::DB::Properties::kNumRunningCompactions,
-                              &gauges.running_compactions);
-  store_.db()->GetIntProperty(rocksdb::DB::Properties::kNumRunningFlushes, &gauges.running_flushes);
-  return gauges;
-}
-
-MetricsSnapshot Engine::Snapshot() {
-  MetricsSnapshot snapshot = metrics_->Snapshot();
-  const HotCache::Stats cache = cache_->GetStats();
-  snapshot.hot_cache_hits += cache.hits;
-  snapshot.hot_cache_negative_hits += cache.negative_hits;
-  snapshot.hot_cache_misses += cache.misses;
-  return snapshot;
 }
 
 }  // namespace thermocline

@@ -21,10 +21,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "engine/backup/backup.h"
 #include "engine/backup/verify.h"
@@ -33,7 +37,9 @@
 #include "engine/commit/committer.h"
 #include "engine/commit/transaction.h"
 #include "engine/feed/change_feed.h"
+#include "engine/metrics/history.h"
 #include "engine/metrics/metrics.h"
+#include "engine/metrics/sampler.h"
 #include "engine/options.h"
 #include "engine/platform/block_pool.h"
 #include "engine/platform/file_lock.h"
@@ -63,6 +69,34 @@ struct KeyRange {
   std::string end;    // exclusive
 };
 
+// What stats() shows of one tier's store. Figures of the disk and of compression are a second old
+// or so: they are too slow to ask for on a caller's thread.
+struct StoreGauges {
+  Tier tier = Tier::kHot;
+  uint64_t table_bytes = 0;
+  std::vector<uint64_t> files_by_level;  // tables, over all shards
+  uint64_t pending_compaction_bytes = 0;
+  uint64_t running_compactions = 0;
+  uint64_t block_cache_bytes = 0;
+  uint64_t block_cache_capacity_bytes = 0;
+  uint64_t block_cache_hits = 0;
+  uint64_t block_cache_misses = 0;
+  uint64_t compactions = 0;
+  uint64_t compaction_nanos = 0;
+  uint64_t compaction_read_bytes = 0;
+  uint64_t compaction_written_bytes = 0;
+  uint64_t found = 0;           // reads that ended here; 0 without colder tiers
+  uint64_t capacity_bytes = 0;  // as configured; 0: what the file system has
+  uint64_t moved_in_records = 0;
+  uint64_t moved_in_bytes = 0;
+  uint64_t moved_out_records = 0;
+  uint64_t moved_out_bytes = 0;
+  uint64_t raw_bytes = 0;            // in the tables, before compression
+  uint64_t data_bytes = 0;           // the same, compressed
+  uint64_t disk_capacity_bytes = 0;  // of the file system; 0: it cannot say
+  uint64_t disk_used_bytes = 0;
+};
+
 // What stats() shows beside the counters.
 struct EngineGauges {
   int shards = 0;
@@ -87,6 +121,10 @@ struct EngineGauges {
   uint64_t running_compactions = 0;
   uint64_t running_flushes = 0;
   uint64_t pending_compaction_bytes = 0;
+  std::vector<StoreGauges> stores;  // hot first
+  uint64_t absent = 0;              // reads that no tier could answer; 0 without colder tiers
+  uint64_t promoted = 0;            // records copied up
+  std::string trouble;              // why migration stands still; empty: it does not
 };
 
 class Engine {
@@ -144,6 +182,15 @@ class Engine {
   // Reads everything and changes nothing (backup/verify.h).
   Status Verify(VerifyReport* report) { return VerifyStore(&store_, report); }
   MetricsSnapshot Snapshot();
+  // The last minute, a point a second.
+  const MetricsHistory& history() const { return history_; }
+  // RocksDB's tickers of a tier's store by name, in *tickers; false if the options did not ask for
+  // them or there is no such tier.
+  bool Tickers(Tier tier, std::map<std::string, uint64_t>* tickers);
+  // One of RocksDB's properties over a tier's shards: *number if it is one that can be added up,
+  // else *text, what each shard says. False if RocksDB does not know it or there is no such tier.
+  bool Property(Tier tier, const std::string& name, std::optional<uint64_t>* number,
+                std::string* text);
 
   // A reader of the change feed behind a sequence number, or from now on. ERR_INVALID_ARGUMENT if
   // the feed is off, ERR_READ_ONLY.
@@ -174,6 +221,14 @@ class Engine {
   void OpenMigrator();
   TierFigures FiguresOf(int level);
   bool DiskOf(int level, uint64_t* capacity, uint64_t* used);
+  // The store of a level, as RocksDB sees it.
+  std::pair<rocksdb::DB*, const std::vector<rocksdb::ColumnFamilyHandle*>*> StoreOf(int level);
+  StoreGauges StoreGaugesOf(int level);
+  void OpenMetrics();
+  void CloseMetrics();
+  void SampleMetrics() noexcept;
+  void SampleStores();
+  StallCause ProbeStall(const std::string& family);
   void LoadHeat();
   void KeepHeat();
   // Runs fn on the committer's thread between two groups and waits for it; see Stepper.
@@ -211,6 +266,12 @@ class Engine {
   std::unique_ptr<topic::TopicStore> topics_;
   std::unique_ptr<topic::Outbox> outbox_;  // none when read-only, or without a log
   std::unique_ptr<Migrator> migrator_;     // like stepper_
+  MetricsHistory history_;
+  std::mutex sampled_mutex_;
+  std::vector<StoreGauges> sampled_;  // GUARDED_BY(sampled_mutex_), by level: the slow figures
+  // The sampler's thread's own: when each level's tables were last read, and what changed since.
+  std::vector<std::pair<uint64_t, uint64_t>> sampled_tables_;  // next time allowed, changes seen
+  std::unique_ptr<MetricsSampler> sampler_;
   std::once_flag closed_;
   Status close_status_;
 };

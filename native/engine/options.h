@@ -92,11 +92,17 @@ struct EngineOptions {
   // if the machine was booted since the database was last open and not closed; see HotDbOptions.
   bool after_power_loss = false;
 
+  // How many of the slowest operations are kept, and how much of their keys. 0: none.
+  size_t slow_operations = 0;
+  size_t slow_key_prefix_bytes = 16;
+
   // Files and clocks of the stores; not owned. Null: the operating system's. Tests inject faults.
   rocksdb::Env* env = nullptr;
   // RocksDB's tickers; null, as they cost every read a little: none are kept. Benchmarks count with
   // them what a lookup asked of memory and disk.
   std::shared_ptr<rocksdb::Statistics> statistics;
+  // Makes them, for every store of its own.
+  bool tickers = false;
 };
 
 inline constexpr int kDefaultShards = 4;

@@ -36,6 +36,12 @@ rocksdb::BlockBasedTableOptions HotTableOptions(const RocksShared& shared, doubl
 
 }  // namespace
 
+std::shared_ptr<rocksdb::Statistics> MakeTickers() {
+  std::shared_ptr<rocksdb::Statistics> statistics = rocksdb::CreateDBStatistics();
+  statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
+  return statistics;
+}
+
 RocksShared MakeRocksShared(const EngineOptions& options) {
   RocksShared shared;
   const size_t block_cache = std::max<size_t>(options.memory.block_cache, 1 * kMiB);
@@ -50,7 +56,7 @@ RocksShared MakeRocksShared(const EngineOptions& options) {
 rocksdb::DBOptions HotDbOptions(const EngineOptions& options, const RocksShared& shared) {
   rocksdb::DBOptions db;
   if (options.env != nullptr) db.env = options.env;
-  db.statistics = options.statistics;
+  db.statistics = options.tickers ? MakeTickers() : options.statistics;
   db.create_missing_column_families = true;
   db.write_buffer_manager = shared.write_buffer_manager;
   db.max_background_jobs = options.threads.background;

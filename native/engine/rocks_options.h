@@ -13,6 +13,7 @@
 
 #include <memory>
 
+#include "engine/metrics/store_activity.h"
 #include "engine/options.h"
 
 namespace thermocline {
@@ -20,10 +21,15 @@ namespace thermocline {
 // What one process shares between the stores of a database.
 struct RocksShared {
   std::shared_ptr<rocksdb::Cache> block_cache;
+  // What the hot store's cache and compactions have done.
+  std::shared_ptr<StoreActivity> activity = std::make_shared<StoreActivity>();
   std::shared_ptr<rocksdb::WriteBufferManager> write_buffer_manager;
   // Drops expired records; absent in the plain benchmark driver.
   std::shared_ptr<rocksdb::CompactionFilterFactory> expiry_filter;
 };
+
+// RocksDB's tickers, without its histograms and timers: those would read the clock.
+std::shared_ptr<rocksdb::Statistics> MakeTickers();
 
 RocksShared MakeRocksShared(const EngineOptions& options);
 

@@ -7,6 +7,7 @@
 #include <exception>
 #include <utility>
 
+#include "engine/commit/slow_write.h"
 #include "engine/hash.h"
 #include "engine/platform/thread_pool.h"
 #include "engine/platform/time.h"
@@ -189,6 +190,7 @@ void Committer::CommitGroup() {
   work.running.store(1, std::memory_order_relaxed);
   for (const auto& submission : group_) {
     work.wait_nanos.Record(began - submission->submitted_nanos);
+    submission->grouped_nanos = began;
   }
   const uint64_t first_id = next_commit_id_;
   Status status;
@@ -588,6 +590,8 @@ void Committer::Report(std::unique_ptr<Submission> submission, const Status& sta
     } else {
       deps_.metrics->put_nanos.Record(waited, submission->operations);
     }
+    SlowLog* const slow = deps_.metrics->slow.get();
+    if (slow != nullptr && slow->Wants(waited)) slow->Add(SlowWrite(*submission, waited, *slow));
   }
   in_flight_bytes_.fetch_sub(submission->weight(), std::memory_order_relaxed);
   if (!status.ok() && submission->applied) submission->applied(status);

@@ -57,6 +57,7 @@ struct Submission {
   std::unique_ptr<const ReadSet> reads;  // absent: unconditional
   uint64_t submitted_nanos = 0;          // filled by Submit
   uint64_t applied_nanos = 0;            // filled on the way to the fsync stage
+  uint64_t grouped_nanos = 0;            // when the committer took it up, if slow ones are traced
 
   // All of these run once, on engine threads; they must not block and must not throw.
   // Called when the requested durability is reached, or the submission is refused.

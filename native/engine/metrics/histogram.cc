@@ -39,6 +39,16 @@ uint64_t Histogram::Snapshot::Percentile(double percent) const {
   return max_nanos;
 }
 
+uint64_t Histogram::Snapshot::CountUpTo(uint64_t nanos) const {
+  uint64_t total = 0;
+  for (size_t i = 0; i < buckets.size(); ++i) {
+    const uint64_t low = LowerBound(i);
+    if (low + (LowerBound(i + 1) - low) / 2 > nanos) break;
+    total += buckets[i];
+  }
+  return total;
+}
+
 void Histogram::Snapshot::Merge(const Snapshot& other) {
   count += other.count;
   sum_nanos += other.sum_nanos;

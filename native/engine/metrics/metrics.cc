@@ -1,5 +1,7 @@
 #include "engine/metrics/metrics.h"
 
+#include "engine/platform/time.h"
+
 namespace thermocline {
 
 MetricsSnapshot Metrics::Snapshot() const {
@@ -32,6 +34,8 @@ MetricsSnapshot Metrics::Snapshot() const {
       .memtable_switch_nanos = memtable_switch_nanos.TakeSnapshot(),
       .fsync_nanos = fsync_nanos.TakeSnapshot(),
       .flush_nanos = flush_nanos.TakeSnapshot(),
+
+      .stalled = stall_tracker.Snapshot(NowNanos()),
 
       .work = {},
   };

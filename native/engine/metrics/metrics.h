@@ -14,9 +14,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "engine/metrics/counter.h"
 #include "engine/metrics/histogram.h"
+#include "engine/metrics/slow_log.h"
+#include "engine/metrics/stalls.h"
 #include "engine/metrics/work.h"
 
 namespace thermocline {
@@ -76,6 +79,8 @@ struct MetricsSnapshot {
   Histogram::Snapshot fsync_nanos;  // one SyncWAL
   Histogram::Snapshot flush_nanos;  // one memtable flush
 
+  StallSnapshot stalled;  // the same stalls by cause, and those that go on
+
   WorkSnapshot work[kWorkClasses];  // by WorkClass
 };
 
@@ -108,6 +113,11 @@ struct Metrics {
   Histogram memtable_switch_nanos;
   Histogram fsync_nanos;
   Histogram flush_nanos;
+
+  // Causes and ages of stalls; locked, as stalls are rare.
+  mutable StallTracker stall_tracker;
+  // Null, unless the options ask for it. Set before any thread that looks at it.
+  std::unique_ptr<SlowLog> slow;
 
   WorkMetrics work[kWorkClasses];
   WorkMetrics& Work(WorkClass which) { return work[static_cast<size_t>(which)]; }

@@ -7,7 +7,6 @@
 
 #include <map>
 #include <mutex>
-#include <string>
 
 #include "engine/commit/fsync_stage.h"
 #include "engine/metrics/metrics.h"
@@ -59,23 +58,20 @@ class RocksListener : public rocksdb::EventListener {
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
     const bool stalled = info.condition.cur != rocksdb::WriteStallCondition::kNormal;
     const bool was_stalled = info.condition.prev != rocksdb::WriteStallCondition::kNormal;
-    std::lock_guard lock(mutex_);
     if (stalled && !was_stalled) {
-      metrics_->stalls.Add();
-      stall_began_[info.cf_name] = NowNanos();
+      if (metrics_->stall_tracker.Begin(info.cf_name, NowNanos())) metrics_->stalls.Add();
     } else if (!stalled && was_stalled) {
-      const auto began = stall_began_.find(info.cf_name);
-      if (began == stall_began_.end()) return;
-      metrics_->stall_nanos.Add(NowNanos() - began->second);
-      stall_began_.erase(began);
+      uint64_t nanos = 0;
+      if (metrics_->stall_tracker.End(info.cf_name, NowNanos(), &nanos)) {
+        metrics_->stall_nanos.Add(nanos);
+      }
     }
   }
 
  private:
   Metrics* const metrics_;
   std::mutex mutex_;
-  std::map<int, uint64_t> flush_began_;          // GUARDED_BY(mutex_), by job
-  std::map<std::string, uint64_t> stall_began_;  // GUARDED_BY(mutex_), by column family
+  std::map<int, uint64_t> flush_began_;  // GUARDED_BY(mutex_), by job
 };
 
 }  // namespace thermocline

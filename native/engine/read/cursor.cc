@@ -145,7 +145,9 @@ void Cursor::Produce() {
       chunk.last = true;
       chunk.status = {Code::kIo, std::string("a scan failed: ") + error.what()};
     }
-    metrics_->scan_chunk_nanos.Record(NowNanos() - began);
+    const uint64_t took = NowNanos() - began;
+    metrics_->scan_chunk_nanos.Record(took);
+    if (metrics_->slow && metrics_->slow->Wants(took)) Trace(chunk, took);
 
     lock.lock();
     if (closed_ || pass != pass_) continue;  // a seek came in between: this chunk is of the past
@@ -165,6 +167,18 @@ void Cursor::Produce() {
   running_ = false;
   producing_ = false;
   idle_.notify_all();
+}
+
+// The keys and lengths of the chunk are still where Fill gathered them.
+void Cursor::Trace(const Chunk& chunk, uint64_t took) const {
+  SlowLog& slow = *metrics_->slow;
+  std::string_view key;
+  if (chunk.count > 0 && options_.keys) key = std::string_view(key_bytes_).substr(0, lengths_[0]);
+  slow.Add({.kind = SlowKind::kScanChunk,
+            .key_prefix = slow.PrefixOf(key),
+            .records = chunk.count,
+            .total_nanos = took,
+            .store_nanos = took});
 }
 
 void Cursor::OpenSources() {

@@ -97,6 +97,7 @@ class Cursor : public std::enable_shared_from_this<Cursor> {
  private:
   void ScheduleLocked();
   void Produce();
+  void Trace(const Chunk& chunk, uint64_t took) const;
   Status Position(const std::string* target);
   bool IsWanted(const MergeSource& source) const;
   Chunk Fill(size_t byte_budget, uint32_t record_budget);

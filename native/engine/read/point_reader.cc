@@ -212,6 +212,7 @@ void PointReader::Work(ReadBatch* batch) {
     for (;;) {
       const size_t next = batch->next_chunk.fetch_add(1, std::memory_order_relaxed);
       if (next >= batch->chunks.size()) break;
+      if (next == 0) batch->taken_nanos = NowNanos();
       try {
         ReadChunk(batch, batch->chunks[next].first, batch->chunks[next].second, &writer);
       } catch (const std::exception& error) {
@@ -227,9 +228,25 @@ void PointReader::Work(ReadBatch* batch) {
   if (finished == 0) return;
   // acq_rel: the last worker sees what all others wrote.
   if (batch->chunks_left.fetch_sub(finished, std::memory_order_acq_rel) == finished) {
-    deps_.metrics->get_many_nanos.Record(NowNanos() - batch->began_nanos);
+    const uint64_t took = NowNanos() - batch->began_nanos;
+    deps_.metrics->get_many_nanos.Record(took);
+    if (deps_.metrics->slow && deps_.metrics->slow->Wants(took)) Trace(*batch, took);
     batch->done();
   }
+}
+
+void PointReader::Trace(const ReadBatch& batch, uint64_t took) const {
+  SlowLog& slow = *deps_.metrics->slow;
+  const uint64_t queued = batch.taken_nanos - batch.began_nanos;
+  const auto first =
+      std::min_element(batch.missing.begin(), batch.missing.end(),
+                       [](const auto& a, const auto& b) { return a.index < b.index; });
+  slow.Add({.kind = batch.count == 1 ? SlowKind::kGet : SlowKind::kGetMany,
+            .key_prefix = slow.PrefixOf(first->bytes),
+            .records = batch.count,
+            .total_nanos = took,
+            .queue_nanos = queued,
+            .store_nanos = took - queued});
 }
 
 void PointReader::Fail(ReadBatch* batch, uint32_t index, const Status& status) {

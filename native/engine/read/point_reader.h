@@ -68,6 +68,7 @@ struct ReadBatch {
   std::atomic<size_t> chunks_left{0};
   std::mutex status_mutex;
   uint64_t began_nanos = 0;
+  uint64_t taken_nanos = 0;  // when the first chunk was taken up; written by whoever took it
 };
 
 class PointReader {
@@ -138,6 +139,7 @@ class PointReader {
   bool AskCache(ReadBatch* batch);
   void Plan(ReadBatch* batch);
   void Work(ReadBatch* batch);
+  void Trace(const ReadBatch& batch, uint64_t took) const;
   static void Fail(ReadBatch* batch, uint32_t index, const Status& status);
   void ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, ArenaWriter* writer);
 

@@ -143,6 +143,7 @@ Status HotStore::Open(const std::string& directory, const EngineOptions& options
   shared_ = shared;
   db_options_ = HotDbOptions(options, shared);
   if (listener) db_options_.listeners.push_back(std::move(listener));
+  db_options_.listeners.push_back(std::make_shared<ActivityListener>(shared.activity));
 
   const bool exists = Exists(directory);
   Families families;

@@ -115,7 +115,9 @@ Status TierStore::OpenRocks(const EngineOptions& options, const RocksShared& sha
                             bool create) {
   db_options_ = ColderDbOptions(options, options_, shared);
   db_options_.create_if_missing = create;
-  block_cache_ = rocksdb::HyperClockCacheOptions(options_.block_cache_bytes, 0).MakeSharedCache();
+  block_cache_ = std::make_shared<CountingCache>(
+      rocksdb::HyperClockCacheOptions(options_.block_cache_bytes, 0).MakeSharedCache(), activity_);
+  db_options_.listeners.push_back(std::make_shared<ActivityListener>(activity_));
   shard_options_ = ColderShardOptions(options_, block_cache_, std::move(filter), table.size());
   std::vector<std::string> names = {rocksdb::kDefaultColumnFamilyName,
                                     std::string(kMetaColumnFamily)};

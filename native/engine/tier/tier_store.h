@@ -87,6 +87,7 @@ class TierStore {
   const std::vector<rocksdb::ColumnFamilyHandle*>& handles() const { return shard_handles_; }
   const std::shared_ptr<rocksdb::Cache>& block_cache() const { return block_cache_; }
   uint64_t ingested_bytes() const { return ingested_bytes_; }
+  const StoreActivity& activity() const { return *activity_; }
 
  private:
   Status OpenRocks(const EngineOptions& options, const RocksShared& shared, const ShardTable& table,
@@ -108,6 +109,7 @@ class TierStore {
   const TierOptions options_;
   ViewLatch* const latch_;
   TierOwnRecord own_;
+  const std::shared_ptr<StoreActivity> activity_ = std::make_shared<StoreActivity>();
   std::shared_ptr<rocksdb::Cache> block_cache_;
   rocksdb::DBOptions db_options_;
   rocksdb::ColumnFamilyOptions shard_options_;

@@ -1,0 +1,3 @@
+/** Paths of files by the paths under which they are served. */
+declare const paths: Record<string, string>;
+export = paths;
