@@ -11,6 +11,7 @@
 //   TierSet      the colder stores, if there are any              tier/
 //   Stepper      moves records between the stores                 tier/
 //   Migrator     decides what to move, and when                   tier/
+//   Resharder    splits and merges shards                         shard/
 //   Metrics      counters and latency histograms                  metrics/
 //
 // Thread safety: every method from any thread between Open and Close.
@@ -42,7 +43,9 @@
 #include "engine/read/point_reader.h"
 #include "engine/read/read_view.h"
 #include "engine/shard/activity.h"
+#include "engine/shard/auto_splitter.h"
 #include "engine/shard/report.h"
+#include "engine/shard/resharder.h"
 #include "engine/status.h"
 #include "engine/tier/hot_store.h"
 #include "engine/tier/migrator.h"
@@ -159,6 +162,8 @@ class Engine {
   // Null likewise, or if the options say so.
   Migrator* migrator() { return migrator_.get(); }
   HeatSketch* heat() { return heat_.get(); }
+  // Splits and merges shards; null when read-only.
+  Resharder* resharder() { return resharder_.get(); }
   TierReport ReportTiers();
 
  private:
@@ -172,6 +177,7 @@ class Engine {
   void CloseFeed();
   void OpenStepper();
   void OpenMigrator();
+  void OpenResharder();
   TierFigures FiguresOf(int level);
   bool DiskOf(int level, uint64_t* capacity, uint64_t* used);
   void LoadHeat();
@@ -182,7 +188,7 @@ class Engine {
   template <class Fn>
   Status ForEachFamily(Fn&& fn);
   Status LastKey(int shard, std::string* key, bool* found);
-  Status OpenActivity();
+  Status OpenShards();
   void KeepClock();
   void KeepShardTimes();
 
@@ -196,21 +202,23 @@ class Engine {
   std::unique_ptr<HotCache> cache_;
   HotStore store_;
   std::unique_ptr<TierSet> tiers_;
-  std::shared_ptr<const Shards> shards_;   // of all tiers
+  CurrentShards shards_;                   // of all tiers
   std::unique_ptr<StepGuard> step_guard_;  // none without colder tiers
   std::unique_ptr<HeatSketch> heat_;       // likewise
   std::unique_ptr<Stepper> stepper_;       // likewise, and when read-only
   std::unique_ptr<ThreadPool> read_pool_;
   std::unique_ptr<ThreadPool> task_pool_;
   std::unique_ptr<ThreadPool> background_pool_;
-  std::unique_ptr<ShardActivity> activity_;
   uint64_t shard_times_kept_ms_ = 0;  // the committer's thread's own, once open
   std::unique_ptr<PointReader> reader_;
   std::unique_ptr<ChangeFeed> feed_;      // none when read-only, or turned off
   std::unique_ptr<Committer> committer_;  // none when read-only
   std::unique_ptr<topic::TopicStore> topics_;
   std::unique_ptr<topic::Outbox> outbox_;  // none when read-only, or without a log
-  std::unique_ptr<Migrator> migrator_;     // like stepper_
+  std::unique_ptr<Migrator> migrator_;           // like stepper_
+  ChangeNotes change_notes_;
+  std::unique_ptr<Resharder> resharder_;         // none when read-only
+  std::unique_ptr<AutoSplitter> auto_splitter_;  // likewise, and unless the options ask for it
   std::once_flag closed_;
   Status close_status_;
 };

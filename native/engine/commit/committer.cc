@@ -191,6 +191,7 @@ void Committer::CommitGroup() {
     work.wait_nanos.Record(began - submission->submitted_nanos);
   }
   const uint64_t first_id = next_commit_id_;
+  shards_ = deps_.shards.Load();
   Status status;
   {
     std::lock_guard lock(mutex_);
@@ -239,7 +240,7 @@ void Committer::CommitGroup() {
 }
 
 void Committer::CountWrites() {
-  shard_writes_.assign(static_cast<size_t>(deps_.shards->count()), 0);
+  shard_writes_.assign(static_cast<size_t>(shards_->count()), 0);
   for (const Op& op : ops_) {
     if (op.packed.type != OpType::kDeleteRange) {
       shard_writes_[op.shard]++;
@@ -292,7 +293,7 @@ Status Committer::DecodeSubmission(const Submission& submission, Span* span) {
       continue;
     }
     op.hash = HashKey(op.packed.key);
-    op.shard = static_cast<uint16_t>(deps_.shards->IndexOf(op.packed.key));
+    op.shard = static_cast<uint16_t>(shards_->IndexOf(op.packed.key));
   }
   if (p != limit) return {Code::kInvalidArgument, "a packed write has trailing bytes"};
   span->end = ops_.size();
@@ -402,7 +403,7 @@ void Committer::SortSpan(const Span& span) {
 
 Status Committer::AppendOp(const Op& op, uint64_t commit_id) {
   if (op.packed.type == OpType::kDeleteRange) return AppendRangeDelete(op, commit_id);
-  rocksdb::ColumnFamilyHandle* shard = deps_.shards->handles[op.shard];
+  rocksdb::ColumnFamilyHandle* shard = shards_->handles[op.shard];
   rocksdb::Status s;
   if (op.packed.type == OpType::kPut) {
     const EnvelopeHeader envelope = EncodeEnvelopeHeader(0, op.packed.expiry_ms);
@@ -429,7 +430,7 @@ Status Committer::AppendRangeDelete(const Op& op, uint64_t commit_id) {
     if (!status.ok()) return status;
     appended = true;
   }
-  for (int shard = 0; shard < deps_.shards->count(); shard++) {
+  for (int shard = 0; shard < shards_->count(); shard++) {
     std::string end(op.packed.value);
     bool found = true;
     if (!op.packed.has_end) {
@@ -438,14 +439,14 @@ Status Committer::AppendRangeDelete(const Op& op, uint64_t commit_id) {
     }
     if (!found || end <= start) continue;
     const rocksdb::Status s =
-        batch_->DeleteRange(deps_.shards->handles[static_cast<size_t>(shard)], AsSlice(start), end);
+        batch_->DeleteRange(shards_->handles[static_cast<size_t>(shard)], AsSlice(start), end);
     if (!s.ok()) return Status::From(s, "building a batch");
     appended = true;
   }
   if (appended) return {};
   // No shard has a key from `start` on. The commit has an id, so it must take a sequence number.
   const std::string end = std::string(start) + '\0';
-  return Status::From(batch_->DeleteRange(deps_.shards->handles[0], AsSlice(start), end),
+  return Status::From(batch_->DeleteRange(shards_->handles[0], AsSlice(start), end),
                       "building a batch");
 }
 
@@ -474,6 +475,7 @@ Status Committer::WriteGroup() {
     if (op.packed.type != OpType::kDeleteRange) cache->BeginWrite(op.packed.key, op.hash);
   }
   if (deps_.tiers != nullptr) NoteForTiers();
+  if (deps_.notes != nullptr && deps_.notes->active()) NoteChanges();
   Metrics* metrics = deps_.metrics;
   const uint64_t switches = metrics->memtable_switches.Total();
   const uint64_t began = NowNanos();
@@ -513,6 +515,17 @@ void Committer::NoteForTiers() {
     } else {
       deps_.tiers->NoteKey(op.shard, op.packed.key);
       deps_.tiers->NoteHeat(op.hash);
+    }
+  }
+}
+
+// Before the write too: a note too many costs a copy, one too few loses a record.
+void Committer::NoteChanges() {
+  for (const Op& op : ops_) {
+    if (op.packed.type == OpType::kDeleteRange) {
+      deps_.notes->NoteRange(op.packed.key, op.packed.value, op.packed.has_end);
+    } else {
+      deps_.notes->NoteKey(op.shard, op.packed.key);
     }
   }
 }
@@ -596,6 +609,7 @@ void Committer::Report(std::unique_ptr<Submission> submission, const Status& sta
 
 void Committer::Recycle() {
   batch_->Clear();
+  shards_.reset();
   if (batch_->Data().capacity() > kKeptBatchBytes) {
     batch_ = std::make_unique<rocksdb::WriteBatch>();
   }
