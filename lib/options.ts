@@ -53,6 +53,17 @@ export interface TemperatureOptions {
   cold?: number;
 }
 
+/** When shards are split and merged without being asked; see `db.shards.split`. */
+export interface AutoSplitOptions {
+  /** A shard that takes more, over all tiers, is split, unless it owns a single slot. At least 1 MiB. */
+  maxBytes: Size;
+  /**
+   * Neighbours that both take less are merged, if together they take at most half of `maxBytes`. At most a quarter of
+   * `maxBytes`. Default 0: none are.
+   */
+  minBytes?: Size;
+}
+
 /** Options of `open`. Unknown names are refused. */
 export interface OpenOptions {
   /** Create the database if there is none. Default `true`. */
@@ -95,6 +106,8 @@ export interface OpenOptions {
   tiers?: TiersOptions;
   threads?: ThreadOptions;
   temperature?: TemperatureOptions;
+  /** Splits shards that grow large and merges those that become small. Default: neither. */
+  autoSplit?: AutoSplitOptions;
   /** Default `'utf8'`. */
   keyEncoding?: KeyEncoding;
   /** Default `'buffer'`. */
@@ -117,6 +130,7 @@ const NAMES = new Set([
   'tiers',
   'threads',
   'temperature',
+  'autoSplit',
   'keyEncoding',
   'valueEncoding',
 ]);
@@ -166,6 +180,17 @@ export function checkDurability(value: unknown): Durability {
   throw invalid("durability must be 'none', 'wal' or 'fsync'");
 }
 
+function autoSplit(value: unknown): Pick<NativeOptions, 'autoSplitMaxBytes' | 'autoSplitMinBytes'> {
+  const given = checkObject(value, new Set(['maxBytes', 'minBytes']), 'of autoSplit');
+  if (given === undefined) return {};
+  const max = size(given.maxBytes, 'autoSplit.maxBytes');
+  const min = size(given.minBytes, 'autoSplit.minBytes') ?? 0;
+  if (max === undefined) throw invalid('autoSplit needs maxBytes');
+  if (max < 2 ** 20) throw invalid('autoSplit.maxBytes must be at least 1 MiB');
+  if (min > max / 4) throw invalid('autoSplit.minBytes must be at most a quarter of maxBytes');
+  return { autoSplitMaxBytes: max, autoSplitMinBytes: min };
+}
+
 /** Checks every option and gives what the engine is told. Undefined members mean the engine's default. */
 export function nativeOptions(options: unknown): NativeOptions {
   const given = checkObject(options, NAMES, 'of open') ?? {};
@@ -203,6 +228,7 @@ export function nativeOptions(options: unknown): NativeOptions {
     warmAgeMs: integer(temperature.warm, 'temperature.warm', 0, Number.MAX_SAFE_INTEGER),
     coldAgeMs: integer(temperature.cold, 'temperature.cold', 0, Number.MAX_SAFE_INTEGER),
     changes: checkChanges(given.changes),
+    ...autoSplit(given.autoSplit),
     tiers: checkTiers(given.tiers),
     withoutLog: given.durability === undefined ? undefined : checkDurability(given.durability) === 'none',
   };

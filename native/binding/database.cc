@@ -7,6 +7,7 @@
 
 #include "binding/async_op.h"
 #include "binding/cursor.h"
+#include "binding/reshard.h"
 #include "binding/snapshot.h"
 #include "binding/tiers.h"
 #include "binding/topic.h"
@@ -100,6 +101,7 @@ Napi::Function DatabaseWrap::Define(Napi::Env env) {
                          InstanceMethod<&DatabaseWrap::Verify>("verify"),
                          InstanceMethod<&DatabaseWrap::Stats>("stats"),
                          InstanceMethod<&DatabaseWrap::Tiers>("tiers"),
+                         InstanceMethod<&DatabaseWrap::Reshard>("reshard"),
                          InstanceMethod<&DatabaseWrap::Close>("close"),
                      });
 }
@@ -529,6 +531,11 @@ Napi::Value DatabaseWrap::Stats(const Napi::CallbackInfo& info) {
   const Napi::Value stats(info.Env(), StatsToJs(info.Env(), state_->session->engine()));
   state_->session->End();
   return stats;
+}
+
+// reshard() -> a NativeReshard, for one split or merge
+Napi::Value DatabaseWrap::Reshard(const Napi::CallbackInfo& info) {
+  return Napi::Value(info.Env(), ReshardWrap::New(info.Env(), state_->session));
 }
 
 // tiers() -> a NativeTiers

@@ -33,6 +33,8 @@ constexpr int kTaskThreads = 2;
 // How often the shards' times are written while there are writes. They are also written at close.
 constexpr uint64_t kKeepShardTimesMs = 5 * 60 * 1000;
 constexpr int kBackgroundNice = 10;
+// One copies; one is there for a caller who gives up waiting.
+constexpr int kReshardThreads = 2;
 
 Status FromErrno(int error, const std::string& doing) {
   const Code code = error == ENOSPC ? Code::kNoSpace : error == EROFS ? Code::kReadOnly : Code::kIo;
@@ -352,6 +354,15 @@ void Engine::OpenMigrator() {
   if (tiers_->intents().any()) migrator_->Wake();
 }
 
+ThreadPool& Engine::reshard_pool() {
+  std::call_once(reshard_pool_made_, [this] {
+    reshard_pool_ = std::make_unique<ThreadPool>(
+        "tc-reshard", kReshardThreads,
+        ThreadPoolOptions{.metrics = nullptr, .nice = kBackgroundNice});
+  });
+  return *reshard_pool_;
+}
+
 void Engine::OpenResharder() {
   resharder_ = std::make_unique<Resharder>(Resharder::Dependencies{
       .hot = &store_,
@@ -417,6 +428,7 @@ void Engine::Close() {
     if (read_pool_) read_pool_->Shutdown();
     if (task_pool_) task_pool_->Shutdown();
     if (background_pool_) background_pool_->Shutdown();
+    if (reshard_pool_) reshard_pool_->Shutdown();
     if (store_.db() != nullptr && committer_) {
       // First, since the clock's record could meet a full disk and hide that from the flush.
       if (!store_.has_log()) close_status_ = Flush();

@@ -139,6 +139,8 @@ class Engine {
   ThreadPool& task_pool() { return *task_pool_; }
   // For what takes long and should not disturb: the system runs it after everything else.
   ThreadPool& background_pool() { return *background_pool_; }
+  // For splits and merges: they may take hours, or be paused. Made when it is first used.
+  ThreadPool& reshard_pool();
   EngineGauges Gauges();
   std::vector<ShardReport> ShardReports();
   // See backup/backup.h. ERR_READ_ONLY for a database that is open read-only, ERR_INVALID_ARGUMENT
@@ -209,6 +211,8 @@ class Engine {
   std::unique_ptr<ThreadPool> read_pool_;
   std::unique_ptr<ThreadPool> task_pool_;
   std::unique_ptr<ThreadPool> background_pool_;
+  std::once_flag reshard_pool_made_;
+  std::unique_ptr<ThreadPool> reshard_pool_;
   uint64_t shard_times_kept_ms_ = 0;  // the committer's thread's own, once open
   std::unique_ptr<PointReader> reader_;
   std::unique_ptr<ChangeFeed> feed_;      // none when read-only, or turned off

@@ -8,6 +8,12 @@
 
 namespace thermocline {
 
+namespace {
+
+constexpr int kNice = 10;
+
+}  // namespace
+
 uint64_t ShardBytes(rocksdb::DB* hot, const Shards& shards, size_t index) {
   uint64_t bytes = 0;
   const auto add = [&bytes](rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family) {
@@ -49,6 +55,7 @@ bool AutoSplitter::Sleep(uint64_t nanos) {
 
 void AutoSplitter::Run() {
   NameThisThread("tc-shards");
+  LowerThisThread(kNice);
   do {
     while (MoveOnce()) {
     }

@@ -79,6 +79,9 @@ Status FamilyFiller::Ingest() {
   if (s.ok()) {
     rocksdb::IngestExternalFileOptions ingest;
     ingest.move_files = true;
+    // No snapshot that exists is ever read together with this family, and tables do not overlap. So
+    // they need no sequence number of their own, which would be missing in the log.
+    ingest.snapshot_consistency = false;
     s = store_->db->IngestExternalFile(family_.get(), {path_}, ingest);
   }
   if (!s.ok()) return Status::From(s, "copying a shard");

@@ -30,7 +30,6 @@ constexpr milliseconds kPause{10};
 constexpr uint64_t kSufferingNanos = 20'000'000;
 constexpr int kMaxPauses = 100;
 
-rocksdb::Slice AsSlice(std::string_view s) { return {s.data(), s.size()}; }
 std::string_view View(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
 rocksdb::Status BeginInternal(rocksdb::WriteBatch* batch, size_t operations) {
