@@ -122,11 +122,8 @@ class Environment {
   Napi::FunctionReference topic_class_;
   Napi::FunctionReference topic_consumer_class_;
   Napi::FunctionReference tiers_class_;
-<<<<<<< HEAD
   Napi::FunctionReference changes_class_;
-=======
   Napi::FunctionReference reshard_class_;
->>>>>>> d2d0a2f (Splits and merges of shards, online: engine, binding, API, tests)
   size_t pending_ = 0;
   std::vector<std::shared_ptr<Completion>> draining_;
   std::pair<char*, size_t> request_;

@@ -16,11 +16,13 @@
 #include <utility>
 #include <vector>
 
+#include "fault_file_system.h"
 #include "tier_fixture.h"
 
 namespace thermocline {
 namespace {
 
+using test::Decode;
 using test::Delete;
 using test::DeleteRange;
 using test::Get;
@@ -28,12 +30,14 @@ using test::GetMany;
 using test::HasCode;
 using test::IsOk;
 using test::Levels;
+using test::Migrate;
 using test::PackedWrites;
 using test::Put;
 using test::Record;
 using test::Scan;
 using test::SmallOptions;
 using test::TakeAll;
+using test::TakeChunk;
 using test::TieredOptions;
 using test::Write;
 using Point = Resharder::Point;
@@ -66,7 +70,7 @@ class ReshardTest : public test::EngineTest {
     ASSERT_THAT(Write(engine(), writes), IsOk());
   }
 
-  std::vector<ShardInfo> Shards() { return engine()->NewView()->shards()->table.shards(); }
+  std::vector<ShardInfo> ShardsNow() { return engine()->NewView()->shards()->table.shards(); }
 
   void ExpectSound() {
     VerifyReport report;
@@ -90,7 +94,7 @@ class ReshardTest : public test::EngineTest {
   }
   std::set<std::string> NamedFamilies() {
     std::set<std::string> names;
-    for (const ShardInfo& shard : Shards()) {
+    for (const ShardInfo& shard : ShardsNow()) {
       names.insert(ShardColumnFamilyName(shard.id, shard.generation));
     }
     return names;
@@ -117,10 +121,10 @@ TEST_F(ReshardTest, ASplitHalvesAShardAndAMergeJoinsItAgain) {
   ASSERT_THAT(Merge(2, 1), IsOk());
   ASSERT_THAT(Merge(0, 2), IsOk());
   EXPECT_EQ(ids_, std::vector<uint32_t>{0});
-  EXPECT_EQ(Shards().size(), 1u);
+  EXPECT_EQ(ShardsNow().size(), 1u);
   ExpectModel();
   Reopen();
-  EXPECT_EQ(Shards().size(), 1u);
+  EXPECT_EQ(ShardsNow().size(), 1u);
   ExpectModel();
   EXPECT_EQ(FamiliesOf(hot_), NamedFamilies()) << "the former families are gone";
 }
@@ -129,8 +133,8 @@ TEST_F(ReshardTest, ASplitMayBeAskedForAtAnySlot) {
   Open(SmallOptions(1));
   Fill(500);
   ASSERT_THAT(Split(0, 12000), IsOk());
-  EXPECT_EQ(Shards()[0].slots, (std::vector<SlotRange>{{0, 11999}}));
-  EXPECT_EQ(Shards()[1].slots, (std::vector<SlotRange>{{12000, 16383}}));
+  EXPECT_EQ(ShardsNow()[0].slots, (std::vector<SlotRange>{{0, 11999}}));
+  EXPECT_EQ(ShardsNow()[1].slots, (std::vector<SlotRange>{{12000, 16383}}));
   ExpectModel();
   EXPECT_THAT(Split(0, 12000), HasCode(Code::kInvalidArgument));
   EXPECT_THAT(Split(9), HasCode(Code::kNotFound));
@@ -141,7 +145,7 @@ TEST_F(ReshardTest, ASplitMayBeAskedForAtAnySlot) {
 TEST_F(ReshardTest, AnEmptyShardCanBeSplitAndMerged) {
   Open(SmallOptions(1));
   ASSERT_THAT(Split(0), IsOk());
-  EXPECT_EQ(Shards()[1].slots, (std::vector<SlotRange>{{8192, 16383}}));
+  EXPECT_EQ(ShardsNow()[1].slots, (std::vector<SlotRange>{{8192, 16383}}));
   ASSERT_THAT(Merge(1, 0), IsOk());
   Fill(100);
   ExpectModel();
@@ -188,8 +192,7 @@ TEST_F(ReshardTest, TheHotCacheStaysRightAcrossTheSwitch) {
   Fill(300);
   for (const auto& [key, value] : model_) ASSERT_EQ(Get(engine(), key), value);  // cached now
   engine()->resharder()->SetProbe([this](Point point) {
-    if (point == Point::kCopied) EXPECT_THAT(Put(engine(), "key7", "changed"), IsOk());
-    return Status();
+    return point == Point::kCopied ? Put(engine(), "key7", "changed") : Status();
   });
   ASSERT_THAT(Split(0), IsOk());
   model_["key7"] = "changed";
@@ -346,7 +349,7 @@ TEST_F(ReshardTest, WritesAreRefusedWhenItIsUnknownWhichTableIsDurable) {
   EXPECT_THAT(Put(engine(), "more", "x"), HasCode(Code::kReadOnly));
   EXPECT_EQ(Scan(engine()), RecordsOf(model_));
   Reopen();
-  EXPECT_EQ(Shards().size(), 3u) << "the table was durable";
+  EXPECT_EQ(ShardsNow().size(), 3u) << "the table was durable";
   ExpectModel();
   EXPECT_THAT(Put(engine(), "more", "x"), IsOk());
 }
@@ -362,7 +365,7 @@ TEST_F(ReshardTest, AMoveCanBeAbortedAndPaused) {
   });
   EXPECT_THAT(Split(0, std::nullopt, &aborted), HasCode(Code::kAborted));
   EXPECT_GT(aborted.progress().copied_records, 0u);
-  EXPECT_EQ(Shards().size(), 1u);
+  EXPECT_EQ(ShardsNow().size(), 1u);
   engine()->resharder()->SetProbe(nullptr);
 
   ReshardControl paused;
@@ -371,11 +374,11 @@ TEST_F(ReshardTest, AMoveCanBeAbortedAndPaused) {
   while (paused.progress().phase == ReshardPhase::kWaiting) std::this_thread::yield();
   Fill(200, "while paused");
   EXPECT_EQ(paused.progress().copied_records, 0u);
-  EXPECT_EQ(Shards().size(), 1u);
+  EXPECT_EQ(ShardsNow().size(), 1u);
   paused.Pause(false);
   split.join();
   EXPECT_EQ(paused.progress().phase, ReshardPhase::kSwitched);
-  EXPECT_EQ(Shards().size(), 2u);
+  EXPECT_EQ(ShardsNow().size(), 2u);
   ExpectModel();
 }
 
@@ -490,11 +493,14 @@ TEST_F(ReshardTest, ShardsAreSplitAndMergedOnTheirOwn) {
   EngineOptions options = SmallOptions(1);
   options.auto_split = {.max_bytes = 2 * kMiB, .min_bytes = 512 * kKiB};
   Open(options);
+  std::mt19937_64 random(1);
   for (int i = 0; i < 60; i++) {
     PackedWrites writes;
     for (int j = 0; j < 100; j++) {
       const std::string key = "key" + std::to_string(i * 100 + j);
-      model_[key] = std::string(1000, static_cast<char>('a' + j % 26));
+      std::string value(1000, '\0');  // that no compression makes smaller
+      for (char& c : value) c = static_cast<char>(random());
+      model_[key] = value;
       writes.Put(key, model_[key]);
     }
     ASSERT_THAT(Write(engine(), writes), IsOk());
@@ -505,13 +511,13 @@ TEST_F(ReshardTest, ShardsAreSplitAndMergedOnTheirOwn) {
     }
     return condition();
   };
-  EXPECT_TRUE(wait_for([this] { return Shards().size() >= 3; }));
+  EXPECT_TRUE(wait_for([this] { return ShardsNow().size() >= 3; }));
   ExpectModel();
   ASSERT_THAT(DeleteRange(engine(), "", std::nullopt), IsOk());
   model_.clear();
   ASSERT_THAT(engine()->Flush(), IsOk());
   ASSERT_THAT(engine()->Compact({}), IsOk());
-  EXPECT_TRUE(wait_for([this] { return Shards().size() == 1; }));
+  EXPECT_TRUE(wait_for([this] { return ShardsNow().size() == 1; }));
   ExpectModel();
 }
 
@@ -530,7 +536,7 @@ TEST_P(ReshardModelTest, EveryReadIsThatOfAMapWhileShardsAreSplitAndMerged) {
   std::thread mover([&] {
     std::mt19937_64 random(7);
     while (!stop.load()) {
-      const auto shards = Shards();
+      const auto shards = ShardsNow();
       ReshardRequest request;
       request.split = shards.size() == 1 || (shards.size() < 8 && random() % 2 == 0);
       request.id = shards[random() % shards.size()].id;
@@ -591,7 +597,9 @@ TEST_P(ReshardModelTest, EveryReadIsThatOfAMapWhileShardsAreSplitAndMerged) {
       const auto found = Get(engine(), key);
       const auto entry = model_.find(key);
       ASSERT_EQ(found.has_value(), entry != model_.end()) << key;
-      if (found) ASSERT_EQ(*found, entry->second);
+      if (found) {
+        ASSERT_EQ(*found, entry->second);
+      }
     } else if (kind < 90) {
       std::vector<std::string> keys;
       for (int n = 0; n < 40; n++) keys.push_back(any_key());
@@ -599,7 +607,9 @@ TEST_P(ReshardModelTest, EveryReadIsThatOfAMapWhileShardsAreSplitAndMerged) {
       for (size_t n = 0; n < keys.size(); n++) {
         const auto entry = model_.find(keys[n]);
         ASSERT_EQ(values[n].has_value(), entry != model_.end()) << keys[n];
-        if (values[n]) ASSERT_EQ(*values[n], entry->second);
+        if (values[n]) {
+          ASSERT_EQ(*values[n], entry->second);
+        }
       }
     } else if (kind < 94) {
       if (views.size() == 4) {
@@ -616,7 +626,9 @@ TEST_P(ReshardModelTest, EveryReadIsThatOfAMapWhileShardsAreSplitAndMerged) {
       ASSERT_EQ(Scan(engine()), RecordsOf(model_));
     } else {
       ASSERT_THAT(engine()->Flush(), IsOk());
-      if (random() % 4 == 0) ASSERT_THAT(engine()->Compact({}), IsOk());
+      if (random() % 4 == 0) {
+        ASSERT_THAT(engine()->Compact({}), IsOk());
+      }
     }
   }
   stop.store(true);
@@ -734,7 +746,7 @@ TEST_P(ReshardCrashTest, NothingAcknowledgedIsLostAndNothingIsDoubled) {
   const int rounds = test::EnvironmentNumber("THERMOCLINE_CRASH_ROUNDS", 1);
   uint32_t first_round = 1;
   for (int n = 0; n < rounds && !HasFailure(); n++) {
-    const size_t before = Shards().size();
+    const size_t before = ShardsNow().size();
     Close();
     const pid_t child = fork();
     if (child == 0) RunChild(acknowledged, first_round);
@@ -746,7 +758,7 @@ TEST_P(ReshardCrashTest, NothingAcknowledgedIsLostAndNothingIsDoubled) {
     // One record decides.
     const bool switched = c.point == Point::kPersisted || c.point == Point::kSwitched ||
                           c.point == Point::kDropped;
-    EXPECT_EQ(Shards().size(), switched ? (c.split ? before + 1 : before - 1) : before);
+    EXPECT_EQ(ShardsNow().size(), switched ? (c.split ? before + 1 : before - 1) : before);
     EXPECT_EQ(FamiliesOf(hot_), NamedFamilies());
     if (c.tiered) {
       EXPECT_EQ(FamiliesOf(location_ + "/cold"), NamedFamilies());
@@ -763,7 +775,7 @@ TEST_P(ReshardCrashTest, NothingAcknowledgedIsLostAndNothingIsDoubled) {
       EXPECT_THAT(c.split ? Split(0) : Merge(0, 1), IsOk());
     }
     ExpectAcknowledged(*acknowledged);
-    EXPECT_THAT(c.split ? Merge(0, static_cast<uint32_t>(Shards().back().id)) : Split(0, 8192),
+    EXPECT_THAT(c.split ? Merge(0, static_cast<uint32_t>(ShardsNow().back().id)) : Split(0, 8192),
                 IsOk());
     ExpectAcknowledged(*acknowledged);
     ExpectSound();

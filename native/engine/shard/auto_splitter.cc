@@ -17,11 +17,17 @@ constexpr int kNice = 10;
 uint64_t ShardBytes(rocksdb::DB* hot, const Shards& shards, size_t index) {
   uint64_t bytes = 0;
   const auto add = [&bytes](rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family) {
-    for (const std::string& name : {rocksdb::DB::Properties::kTotalSstFilesSize,
-                                    rocksdb::DB::Properties::kCurSizeAllMemTables}) {
+    const auto property = [&](const std::string& name) {
       uint64_t value = 0;
       db->GetIntProperty(family, name, &value);
-      bytes += value;
+      return value;
+    };
+    bytes += property(rocksdb::DB::Properties::kTotalSstFilesSize);
+    // An empty memtable takes memory too, as much as a small shard.
+    if (property(rocksdb::DB::Properties::kNumEntriesActiveMemTable) +
+            property(rocksdb::DB::Properties::kNumEntriesImmMemTables) >
+        0) {
+      bytes += property(rocksdb::DB::Properties::kCurSizeAllMemTables);
     }
   };
   add(hot, shards.handles[index]);
