@@ -35,7 +35,10 @@ test('split and merge print the shards that hold the data now', async () => {
   const db = place.path('b.db');
   const rows = Array.from({ length: 300 }, (_, i) => `{"id":"${i}"}\n`).join('');
   await succeed(['load', db, place.file('more.jsonl', rows), '--key', 'id']);
-  assert.deepEqual(lines(await succeed(['shards', 'split', db, '1', '--at', '5000'])), ['1\t4096-4999', '4\t5000-8191']);
+  assert.deepEqual(lines(await succeed(['shards', 'split', db, '1', '--at', '5000'])), [
+    '1\t4096-4999',
+    '4\t5000-8191',
+  ]);
   assert.deepEqual(lines(await succeed(['shards', 'merge', db, '4', '2'])), ['4\t5000-12287']);
   assert.equal(lines(await succeed(['shards', db])).length, 4);
   assert.deepEqual(lines(await succeed(['count', db])), ['300']);

@@ -17,9 +17,7 @@ type Texts = Database<string, string>;
 
 async function filled(shards: number, records = 2000): Promise<[Texts, Map<string, string>]> {
   const db = space.adopt(await open(space.folder(), { ...text, shards }));
-  const model = new Map(
-    Array.from({ length: records }, (_, i): [string, string] => [`user/${i}`, `value of ${i}`]),
-  );
+  const model = new Map(Array.from({ length: records }, (_, i): [string, string] => [`user/${i}`, `value of ${i}`]));
   await db.putMany(model);
   return [db, model];
 }
@@ -210,7 +208,8 @@ test('random operations are those of a map while shards are split and merged', a
           const shards = await db.shards.list();
           const shard = await db.shards.of(name);
           const next = shards[shards.findIndex(({ id }) => id === shard.id) + 1];
-          move = next !== undefined && shards.length > 3 ? db.shards.merge(shard.id, next.id) : db.shards.split(shard.id);
+          move =
+            next !== undefined && shards.length > 3 ? db.shards.merge(shard.id, next.id) : db.shards.split(shard.id);
         }
       }
       await move;

@@ -36,7 +36,7 @@ const TICK_MS = 2;
 const keyOf = (i) => `key${String(i).padStart(9, '0')}`;
 
 /** Half random letters, half zeros: it compresses to about half. */
-function valueOf(seed) {
+function makeValue(seed) {
   const value = Buffer.alloc(BYTES, 0);
   let state = (seed * 2654435761) >>> 0 || 1;
   for (let i = 0; i < BYTES / 2; i++) {
@@ -62,7 +62,7 @@ async function load(db, end) {
     for (; started < due; started++) {
       const at = began + (started * 1000) / RATE;
       const key = keyOf(Math.floor(Math.random() * RECORDS));
-      const [work, histogram] = started % 2 === 0 ? [db.get(key), reads] : [db.put(key, valueOf(started)), writes];
+      const [work, histogram] = started % 2 === 0 ? [db.get(key), reads] : [db.put(key, makeValue(started)), writes];
       const done = work.then(() => {
         histogram.record(performance.now() - at);
         waiting.delete(done);
@@ -85,7 +85,7 @@ try {
   const all = Array.from({ length: RECORDS }, (_, i) => i);
   await db.putMany(
     (function* () {
-      for (const i of all) yield [keyOf(i), valueOf(i)];
+      for (const i of all) yield [keyOf(i), makeValue(i)];
     })(),
   );
   await db.flush();

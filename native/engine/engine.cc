@@ -526,11 +526,11 @@ Status Engine::Resume() {
 std::shared_ptr<Cursor> Engine::NewCursor(std::shared_ptr<const ReadView> view,
                                           CursorOptions options) {
   const std::shared_ptr<ShardActivity> activity = view->shards()->activity;
-  return std::make_shared<Cursor>(
-      store_.db(), std::move(view), std::move(options), read_pool_.get(), metrics_.get(),
-      [this, activity](size_t shard, uint64_t records) {
-        activity->Read(shard, records, clock_.NowMs());
-      });
+  return std::make_shared<Cursor>(store_.db(), std::move(view), std::move(options),
+                                  read_pool_.get(), metrics_.get(),
+                                  [this, activity](size_t shard, uint64_t records) {
+                                    activity->Read(shard, records, clock_.NowMs());
+                                  });
 }
 
 Status Engine::Flush() {

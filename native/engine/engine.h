@@ -219,7 +219,7 @@ class Engine {
   std::unique_ptr<Committer> committer_;  // none when read-only
   std::unique_ptr<topic::TopicStore> topics_;
   std::unique_ptr<topic::Outbox> outbox_;  // none when read-only, or without a log
-  std::unique_ptr<Migrator> migrator_;           // like stepper_
+  std::unique_ptr<Migrator> migrator_;     // like stepper_
   ChangeNotes change_notes_;
   std::unique_ptr<Resharder> resharder_;         // none when read-only
   std::unique_ptr<AutoSplitter> auto_splitter_;  // likewise, and unless the options ask for it

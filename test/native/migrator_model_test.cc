@@ -2,9 +2,9 @@
 //
 // A sequence is a run of random operations: puts, deletes, expiries, range deletes, batches,
 // transactions, snapshots, scans and point reads, with steps in both directions, promotions, steps
-// that end half-way, splits and merges, flushes, compactions and reopenings in between. Every read is compared with
-// the map; a snapshot with the map of its moment.
-// THERMOCLINE_SEQUENCES sets how many, THERMOCLINE_SEED where the random numbers begin.
+// that end half-way, splits and merges, flushes, compactions and reopenings in between. Every read
+// is compared with the map; a snapshot with the map of its moment. THERMOCLINE_SEQUENCES sets how
+// many, THERMOCLINE_SEED where the random numbers begin.
 
 #include <future>
 #include <map>

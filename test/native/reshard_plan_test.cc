@@ -1,6 +1,7 @@
+#include "engine/shard/reshard_plan.h"
+
 #include <vector>
 
-#include "engine/shard/reshard_plan.h"
 #include "support.h"
 
 namespace thermocline {
@@ -29,8 +30,8 @@ TEST(ReshardPlanTest, ASplitGivesTheUpperSlotsToANewShard) {
 }
 
 TEST(ReshardPlanTest, ASplitMayFallIntoAnyOfAShardsRanges) {
-  const ShardTable table = TableOf({{7, 3, {{0, 99}, {200, 299}, {400, 16383}}},
-                                    {9, 5, {{100, 199}, {300, 399}}}});
+  const ShardTable table =
+      TableOf({{7, 3, {{0, 99}, {200, 299}, {400, 16383}}}, {9, 5, {{100, 199}, {300, 399}}}});
   ReshardPlan plan;
   ASSERT_THAT(PlanSplit(table, 7, 250, &plan), IsOk());
   EXPECT_EQ(plan.to.shards()[0], (ShardInfo{7, 6, {{0, 99}, {200, 249}}}));

@@ -238,7 +238,8 @@ TEST_F(ReshardTest, TransactionsThatWereOpenAreValidatedAcrossTheSwitch) {
     return test::Await(begun->get_future());
   };
   const auto commit = [this](const Transaction& transaction, const std::string& read) {
-    std::unique_ptr<Submission> submission = PackedWrites().Put("written", "yes").ToSubmission(true);
+    std::unique_ptr<Submission> submission =
+        PackedWrites().Put("written", "yes").ToSubmission(true);
     auto reads = std::make_unique<ReadSet>();
     reads->start_commit_id = transaction.start_commit_id();
     reads->keys = {read};
@@ -268,9 +269,12 @@ TEST_F(ReshardTest, ExpiredRecordsStayExpiredAndOthersKeepTheirTime) {
   EXPECT_EQ(Get(engine(), "kept"), "y");
   const auto view = engine()->NewView();
   std::string stored;
-  ASSERT_TRUE(engine()->hot_db()->Get({}, view->shards()->handles[static_cast<size_t>(
-                                              view->shards()->IndexOf("kept"))],
-                                      "kept", &stored).ok());
+  ASSERT_TRUE(
+      engine()
+          ->hot_db()
+          ->Get({}, view->shards()->handles[static_cast<size_t>(view->shards()->IndexOf("kept"))],
+                "kept", &stored)
+          .ok());
   Envelope envelope;
   ASSERT_TRUE(DecodeEnvelope(stored, &envelope));
   EXPECT_EQ(envelope.expiry_ms, later);
@@ -324,9 +328,8 @@ TEST_F(ReshardTest, AMoveThatFailsAnywhereChangesNothing) {
   const std::set<std::string> families = NamedFamilies();
   for (const Point at : {Point::kPlanned, Point::kCreated, Point::kNoting, Point::kChunk,
                          Point::kCopied, Point::kSwitching}) {
-    engine()->resharder()->SetProbe([at](Point point) {
-      return point == at ? Status(Code::kIo, "told to stop") : Status();
-    });
+    engine()->resharder()->SetProbe(
+        [at](Point point) { return point == at ? Status(Code::kIo, "told to stop") : Status(); });
     EXPECT_THAT(Split(0), HasCode(Code::kIo));
     EXPECT_THAT(Merge(0, 1), HasCode(Code::kIo));
     EXPECT_EQ(FamiliesOf(hot_), families);
@@ -399,8 +402,7 @@ TEST_F(ReshardTest, FiguresOfNewShardsComeFromTheOldOnes) {
   }
   ASSERT_THAT(Merge(0, 1), IsOk());
   const auto merged = engine()->ShardReports()[0];
-  EXPECT_EQ(merged.activity.reads,
-            halves[0].activity.reads + halves[1].activity.reads);
+  EXPECT_EQ(merged.activity.reads, halves[0].activity.reads + halves[1].activity.reads);
   EXPECT_EQ(merged.activity.last_access_ms, before.last_access_ms);
   Reopen();
   EXPECT_EQ(engine()->ShardReports()[0].activity.created_ms, merged.activity.created_ms);
@@ -586,9 +588,9 @@ TEST_P(ReshardModelTest, EveryReadIsThatOfAMapWhileShardsAreSplitAndMerged) {
       const std::string start = any_key();
       const std::string end = any_key();
       const bool open = random() % 4 == 0;
-      ASSERT_THAT(DeleteRange(engine(), start,
-                              open ? std::nullopt : std::optional<std::string_view>(end)),
-                  IsOk());
+      ASSERT_THAT(
+          DeleteRange(engine(), start, open ? std::nullopt : std::optional<std::string_view>(end)),
+          IsOk());
       if (open || start < end) {
         model_.erase(model_.lower_bound(start), open ? model_.end() : model_.lower_bound(end));
       }
@@ -687,9 +689,8 @@ class ReshardCrashTest : public ReshardTest, public testing::WithParamInterface<
           for (int i = 0; i < kKeys; i++) {
             // Every fifth round deletes.
             const std::string key = KeyOf(t, i);
-            const Status status = round % 5 == 4
-                                      ? Delete(engine.get(), key)
-                                      : Put(engine.get(), key, std::to_string(round));
+            const Status status = round % 5 == 4 ? Delete(engine.get(), key)
+                                                 : Put(engine.get(), key, std::to_string(round));
             if (!status.ok()) _exit(2);
             acknowledged->round[t][i].store(round);
           }
@@ -706,8 +707,8 @@ class ReshardCrashTest : public ReshardTest, public testing::WithParamInterface<
     });
     ReshardControl control;
     std::vector<uint32_t> ids;
-    (void)engine->resharder()->Run(
-        {.split = c.split, .id = 0, .other = 1, .at = std::nullopt}, &control, &ids);
+    (void)engine->resharder()->Run({.split = c.split, .id = 0, .other = 1, .at = std::nullopt},
+                                   &control, &ids);
     _exit(3);
   }
 
@@ -756,8 +757,8 @@ TEST_P(ReshardCrashTest, NothingAcknowledgedIsLostAndNothingIsDoubled) {
     EXPECT_EQ(WTERMSIG(result), SIGKILL);
     Open(again);
     // One record decides.
-    const bool switched = c.point == Point::kPersisted || c.point == Point::kSwitched ||
-                          c.point == Point::kDropped;
+    const bool switched =
+        c.point == Point::kPersisted || c.point == Point::kSwitched || c.point == Point::kDropped;
     EXPECT_EQ(ShardsNow().size(), switched ? (c.split ? before + 1 : before - 1) : before);
     EXPECT_EQ(FamiliesOf(hot_), NamedFamilies());
     if (c.tiered) {
@@ -799,7 +800,7 @@ TEST_P(ReshardCrashTest, NothingAcknowledgedIsLostAndNothingIsDoubled) {
 }
 
 std::string CrashName(const testing::TestParamInfo<CrashCase>& info) {
-  static const char* const kPoints[] = {"Planned",   "Created",  "Noting",   "Chunk",  "Copied",
+  static const char* const kPoints[] = {"Planned",   "Created",   "Noting",   "Chunk",  "Copied",
                                         "Switching", "Persisted", "Switched", "Dropped"};
   return std::string(info.param.split ? "Split" : "Merge") +
          (info.param.tiered ? "Tiered" : "Hot") + kPoints[static_cast<int>(info.param.point)];

@@ -1,7 +1,7 @@
 // The keys and ranges of some shards that are being written, noted while they are copied.
 //
-// Purpose: a split or merge copies a shard while writes to it go on. What was written since a copy's
-// snapshot is noted here and copied again (shard/resharder.h).
+// Purpose: a split or merge copies a shard while writes to it go on. What was written since a
+// copy's snapshot is noted here and copied again (shard/resharder.h).
 //
 // Thread safety: the committer's thread alone, between groups for whoever else calls
 // (Submission::at_boundary), but for bytes().

@@ -80,8 +80,8 @@ class PointReader {
     EngineClock* clock = nullptr;
     ThreadPool* pool = nullptr;
     Metrics* metrics = nullptr;
-    TierSet* tiers = nullptr;           // null: there is the hot store alone
-    HeatSketch* heat = nullptr;         // counts reads; null likewise
+    TierSet* tiers = nullptr;    // null: there is the hot store alone
+    HeatSketch* heat = nullptr;  // counts reads; null likewise
     // Told of each read of the present that a colder store answered. May be null.
     std::function<void(int shard, std::string_view key, uint64_t hash)> on_colder_read;
   };

@@ -61,8 +61,8 @@ Status FamilyStore::Drop(const std::vector<FamilyPtr>& families) const {
 
 Status FamilyFiller::Add(std::string_view key, std::string_view stored) {
   if (!writer_) {
-    path_ = store_->ingest_folder + "/" + family_->GetName() + "-" + std::to_string(tables_++) +
-            ".sst";
+    path_ =
+        store_->ingest_folder + "/" + family_->GetName() + "-" + std::to_string(tables_++) + ".sst";
     writer_ = std::make_unique<rocksdb::SstFileWriter>(
         rocksdb::EnvOptions(store_->db_options),
         rocksdb::Options(store_->db_options, store_->shard_options), family_.get());

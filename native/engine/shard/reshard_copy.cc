@@ -80,8 +80,8 @@ int ReshardCopy::TargetOf(std::string_view key) const {
 }
 
 rocksdb::ColumnFamilyHandle* ReshardCopy::SourceOf(int level, size_t source) const {
-  const auto& handles = level == 0 ? before_->handles
-                                   : before_->colder[static_cast<size_t>(level) - 1].handles;
+  const auto& handles =
+      level == 0 ? before_->handles : before_->colder[static_cast<size_t>(level) - 1].handles;
   return handles[static_cast<size_t>(plan_.sources[source])];
 }
 

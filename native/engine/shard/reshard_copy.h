@@ -23,7 +23,7 @@ namespace thermocline {
 class ReshardCopy {
  public:
   struct Dependencies {
-    Resharder* owner = nullptr;  // its probe
+    Resharder* owner = nullptr;       // its probe
     std::vector<FamilyStore> stores;  // by level
     bool has_log = true;
     size_t chunk_bytes = 0;

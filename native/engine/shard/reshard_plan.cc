@@ -14,9 +14,7 @@ uint32_t NextGeneration(const ShardTable& table) {
   return generation + 1;
 }
 
-Status NoShard(uint32_t id) {
-  return {Code::kNotFound, "there is no shard " + std::to_string(id)};
-}
+Status NoShard(uint32_t id) { return {Code::kNotFound, "there is no shard " + std::to_string(id)}; }
 
 int SlotsOf(const ShardInfo& shard) {
   int slots = 0;

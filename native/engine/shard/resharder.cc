@@ -141,10 +141,9 @@ void Resharder::SetAside(std::vector<int> shards) {
   deps_.stepper->SetAside(std::move(shards));
 }
 
-std::shared_ptr<const Shards> Resharder::Compose(
-    const ReshardPlan& plan, const Shards& before,
-    const std::vector<std::vector<FamilyPtr>>& filled,
-    const std::vector<uint64_t>& target_bytes) const {
+std::shared_ptr<const Shards> Resharder::Compose(const ReshardPlan& plan, const Shards& before,
+                                                 const std::vector<std::vector<FamilyPtr>>& filled,
+                                                 const std::vector<uint64_t>& target_bytes) const {
   auto next = std::make_shared<Shards>();
   next->table = plan.to;
   for (const ColderShards& colder : before.colder) {
@@ -156,16 +155,15 @@ std::shared_ptr<const Shards> Resharder::Compose(
   for (const uint64_t bytes : target_bytes) all_bytes += bytes;
   std::vector<double> share(plan.to.shards().size(), 1);
   for (size_t i = 0; i < plan.to.shards().size(); i++) {
-    const auto target =
-        std::find(plan.targets.begin(), plan.targets.end(), static_cast<int>(i));
+    const auto target = std::find(plan.targets.begin(), plan.targets.end(), static_cast<int>(i));
     const bool is_new = target != plan.targets.end();
     const size_t place = static_cast<size_t>(target - plan.targets.begin());
     const size_t kept =
         is_new ? 0 : static_cast<size_t>(before.table.IndexOfId(plan.to.shards()[i].id));
     if (is_new) {
-      share[i] = all_bytes == 0 ? 1.0 / static_cast<double>(plan.targets.size())
-                                : static_cast<double>(target_bytes[place]) /
-                                      static_cast<double>(all_bytes);
+      share[i] = all_bytes == 0
+                     ? 1.0 / static_cast<double>(plan.targets.size())
+                     : static_cast<double>(target_bytes[place]) / static_cast<double>(all_bytes);
     }
     for (size_t level = 0; level < filled.size(); level++) {
       const auto& owned = level == 0 ? before.owned : before.colder[level - 1].owned;

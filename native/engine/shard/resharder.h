@@ -133,13 +133,13 @@ class Resharder {
   // cleans up like one that failed.
   enum class Point {
     kPlanned,
-    kCreated,     // the families are there
-    kNoting,      // writes are being noted
-    kChunk,       // one chunk of hot is copied
-    kCopied,      // everything is, but for what was written meanwhile
-    kSwitching,   // at the boundary: the table is about to be written
-    kPersisted,   // at the boundary: it is written, and not yet published
-    kSwitched,    // it is published; the former families are there
+    kCreated,    // the families are there
+    kNoting,     // writes are being noted
+    kChunk,      // one chunk of hot is copied
+    kCopied,     // everything is, but for what was written meanwhile
+    kSwitching,  // at the boundary: the table is about to be written
+    kPersisted,  // at the boundary: it is written, and not yet published
+    kSwitched,   // it is published; the former families are there
     kDropped,
   };
   void SetProbe(std::function<Status(Point)> probe) { probe_ = std::move(probe); }

@@ -41,7 +41,7 @@ struct Shards {
   // The colder tiers, hotter first: colder[i] is level i + 1. Empty: the hot store is all there is.
   std::vector<ColderShards> colder = {};
 
-  std::vector<FamilyPtr> owned = {};                   // handles, held; empty in tests
+  std::vector<FamilyPtr> owned = {};                  // handles, held; empty in tests
   std::shared_ptr<ShardActivity> activity = nullptr;  // by shard index; null in tests
 
   int levels() const { return 1 + static_cast<int>(colder.size()); }
