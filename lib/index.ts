@@ -30,10 +30,19 @@ export type {
   ReadOptions,
   TransactionOptions,
 } from './operations.ts';
-export type { GroupOptions, MemoryOptions, OpenOptions, Preset, TemperatureOptions, ThreadOptions } from './options.ts';
+export type {
+  AutoSplitOptions,
+  GroupOptions,
+  MemoryOptions,
+  OpenOptions,
+  Preset,
+  TemperatureOptions,
+  ThreadOptions,
+} from './options.ts';
 export type { KeyRange } from './range.ts';
 export type { LiveServer } from './serve/live-server.ts';
 export type { ServeOptions } from './serve/options.ts';
+export type { MergeOptions, ShardMove, ShardMoveProgress, SplitOptions } from './shard-move.ts';
 export { type ShardInfo, Shards, type ShardTier, type Temperature } from './shards.ts';
 export type { Size } from './size.ts';
 export { Snapshot } from './snapshot.ts';

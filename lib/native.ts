@@ -22,6 +22,8 @@ export interface NativeOptions {
   commitWindowNanos?: number;
   withoutLog?: boolean;
   hotAgeMs?: number;
+  autoSplitMaxBytes?: number;
+  autoSplitMinBytes?: number;
   warmAgeMs?: number;
   coldAgeMs?: number;
   changes?: false | { bytes?: number; ms?: number };
@@ -132,6 +134,15 @@ export interface NativeTiers {
   };
 }
 
+/** One split or merge. */
+export interface NativeReshard {
+  /** With `other` a merge, else a split; answers with the ids of the shards that hold the data now. */
+  run(ticket: number, id: number, other: number | undefined, at: number | undefined): void;
+  progress(): [phase: number, copiedBytes: number, copiedRecords: number, totalBytes: number, caughtUp: number];
+  pause(on: boolean): void;
+  abort(): void;
+}
+
 export interface NativeDatabase {
   /** False: created with durability 'none'. */
   readonly hasLog: boolean;
@@ -190,6 +201,7 @@ export interface NativeDatabase {
   slowOperations(clear: boolean): unknown[] | null | undefined;
   rocksdb(ticket: number, tier: number, property: string | undefined): void;
   tiers(): NativeTiers | undefined;
+  reshard(): NativeReshard | undefined;
   close(ticket: number): void;
 }
 

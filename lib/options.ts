@@ -56,6 +56,17 @@ export interface TemperatureOptions {
   cold?: number;
 }
 
+/** When shards are split and merged without being asked; see `db.shards.split`. */
+export interface AutoSplitOptions {
+  /** A shard that takes more, over all tiers, is split, unless it owns a single slot. At least 1 MiB. */
+  maxBytes: Size;
+  /**
+   * Neighbours that both take less are merged, if together they take at most half of `maxBytes`. At most a quarter of
+   * `maxBytes`. Default 0: none are.
+   */
+  minBytes?: Size;
+}
+
 /** Options of `open`. Unknown names are refused. */
 export interface OpenOptions {
   /** Create the database if there is none. Default `true`. */
@@ -106,6 +117,8 @@ export interface OpenOptions {
    * Have RocksDB count what it does, for `db.tickers()`. Default `false`: every read and write would pay a little for it.
    */
   tickers?: boolean;
+  /** Splits shards that grow large and merges those that become small. Default: neither. */
+  autoSplit?: AutoSplitOptions;
   /** Default `'utf8'`. */
   keyEncoding?: KeyEncoding;
   /** Default `'buffer'`. */
@@ -131,6 +144,7 @@ const NAMES = new Set([
   'alerts',
   'slowOperations',
   'tickers',
+  'autoSplit',
   'keyEncoding',
   'valueEncoding',
 ]);
@@ -144,6 +158,17 @@ function size(value: unknown, name: string): number | undefined {
 export function checkDurability(value: unknown): Durability {
   if (value === 'none' || value === 'wal' || value === 'fsync') return value;
   throw invalid("durability must be 'none', 'wal' or 'fsync'");
+}
+
+function autoSplit(value: unknown): Pick<NativeOptions, 'autoSplitMaxBytes' | 'autoSplitMinBytes'> {
+  const given = checkObject(value, new Set(['maxBytes', 'minBytes']), 'of autoSplit');
+  if (given === undefined) return {};
+  const max = size(given.maxBytes, 'autoSplit.maxBytes');
+  const min = size(given.minBytes, 'autoSplit.minBytes') ?? 0;
+  if (max === undefined) throw invalid('autoSplit needs maxBytes');
+  if (max < 2 ** 20) throw invalid('autoSplit.maxBytes must be at least 1 MiB');
+  if (min > max / 4) throw invalid('autoSplit.minBytes must be at most a quarter of maxBytes');
+  return { autoSplitMaxBytes: max, autoSplitMinBytes: min };
 }
 
 /** Checks every option and gives what the engine is told. Undefined members mean the engine's default. */
@@ -186,6 +211,7 @@ export function nativeOptions(options: unknown): NativeOptions {
     warmAgeMs: integer(temperature.warm, 'temperature.warm', 0, Number.MAX_SAFE_INTEGER),
     coldAgeMs: integer(temperature.cold, 'temperature.cold', 0, Number.MAX_SAFE_INTEGER),
     changes: checkChanges(given.changes),
+    ...autoSplit(given.autoSplit),
     tiers: checkTiers(given.tiers),
     slowOperations: slow === undefined ? undefined : slowKept,
     slowKeyPrefixBytes: integer(slow?.keyPrefix, 'slowOperations.keyPrefix', 0, 256),

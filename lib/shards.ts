@@ -6,6 +6,7 @@ import type { NativeDatabase, NativeShard } from './native.ts';
 import { native } from './native.ts';
 import type { IteratorOptions } from './operations.ts';
 import { keyBytes } from './range.ts';
+import { checkShardId, type MergeOptions, type ShardMove, type SplitOptions, startShardMove } from './shard-move.ts';
 
 /** Slots that keys are spread over, by Redis Cluster's rule. */
 export const SLOTS = 16_384;
@@ -119,6 +120,40 @@ export class Shards<K = string, V = Buffer> {
     const shard = (await this.list()).find((one) => one.id === id);
     if (shard === undefined) throw new ThermoclineError('ERR_NOT_FOUND', `there is no shard ${String(id)}`);
     return shard;
+  }
+
+  /**
+   * Splits a shard in two: it keeps its lower slots, and a new shard gets the others. Reads, writes, iterators and
+   * snapshots go on meanwhile and see no difference; the shard does not migrate between tiers until the end. It takes the
+   * space of one copy of the shard while it runs. One split or merge runs at a time, others wait. A crash leaves the
+   * shards as they were, or, at the very end, split.
+   *
+   * @returns a promise of the ids of both shards, with `progress`, `pause`, `resume` and `abort`.
+   * @throws ERR_INVALID_ARGUMENT, also for a shard of a single slot; ERR_NOT_FOUND, ERR_ABORTED, ERR_CLOSED, ERR_READ_ONLY,
+   * ERR_NO_SPACE, ERR_BACKPRESSURE if more was written meanwhile than it can follow, ERR_IO, ERR_CORRUPTION
+   * @example
+   * ```ts
+   * const [kept, added] = await db.shards.split(0, { onProgress: ({ copiedBytes }) => console.log(copiedBytes) });
+   * ```
+   */
+  split(id: number, options?: SplitOptions): ShardMove {
+    this.#source.check();
+    return startShardMove(this.#source.native, checkShardId(id), undefined, options);
+  }
+
+  /**
+   * Joins two shards whose slots are next to each other; the first keeps its id. As online, and as costly, as `split`.
+   *
+   * @returns a promise of the id of the joined shard, with `progress`, `pause`, `resume` and `abort`.
+   * @throws ERR_INVALID_ARGUMENT if they are no neighbours; else as `split`
+   * @example
+   * ```ts
+   * await db.shards.merge(0, 4);
+   * ```
+   */
+  merge(a: number, b: number, options?: MergeOptions): ShardMove {
+    this.#source.check();
+    return startShardMove(this.#source.native, checkShardId(a), checkShardId(b), options);
   }
 
   /**

@@ -124,7 +124,7 @@ export class Tiers<K, V> {
     const native = this.#open();
     this.#source.flush();
     const total: Migration = { from, to, records: 0, bytes: 0, markers: 0, stayed: 0 };
-    const { shards } = await this.#report(native);
+    let { shards } = await this.#report(native);
     for (let shard = 0; shard < shards; shard++) {
       let next: Buffer | undefined = Buffer.alloc(0);
       while (next !== undefined) {
@@ -135,6 +135,8 @@ export class Tiers<K, V> {
             : await this.#chosen(native, [source, target, shard], next, filter, total);
         this.#source.progress({ ...total });
       }
+      // A split meanwhile adds a shard at the end.
+      if (shard === shards - 1) ({ shards } = await this.#report(native));
     }
     return total;
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite } from 'uvu';
 import { slotMap } from '../lib/cli/commands/shards.ts';
-import { lines, succeed, Workplace } from './cli.helper.test.ts';
+import { lines, succeed, thermocline, Workplace } from './cli.helper.test.ts';
 
 const test = suite('command line: shards');
 const place = new Workplace();
@@ -29,6 +29,29 @@ test('a pipe gets a line a shard, and --json everything', async () => {
   const shards = JSON.parse(await succeed(['shards', db, '--json']));
   assert.deepEqual(shards[1].slots, [[4096, 8191]]);
   assert.equal(shards[3].tiers.hot.keys, shards[3].keys);
+});
+
+test('split and merge print the shards that hold the data now', async () => {
+  const db = place.path('b.db');
+  const rows = Array.from({ length: 300 }, (_, i) => `{"id":"${i}"}\n`).join('');
+  await succeed(['load', db, place.file('more.jsonl', rows), '--key', 'id']);
+  assert.deepEqual(lines(await succeed(['shards', 'split', db, '1', '--at', '5000'])), [
+    '1\t4096-4999',
+    '4\t5000-8191',
+  ]);
+  assert.deepEqual(lines(await succeed(['shards', 'merge', db, '4', '2'])), ['4\t5000-12287']);
+  assert.equal(lines(await succeed(['shards', db])).length, 4);
+  assert.deepEqual(lines(await succeed(['count', db])), ['300']);
+  for (const [args, message] of [
+    [['split', db, '9'], /there is no shard 9/],
+    [['split', db, '0', '--at', '9000'], /without slots/],
+    [['merge', db, '0', '4'], /no slots next to each other/],
+    [['split', db, 'x'], /not a whole number/],
+  ] as const) {
+    const { code, stderr } = await thermocline(['shards', ...args]);
+    assert.notEqual(code, 0);
+    assert.match(stderr, message);
+  }
 });
 
 test('the slot map has a character for every 64 slots', () => {

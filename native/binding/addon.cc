@@ -11,6 +11,7 @@
 #include "binding/cursor.h"
 #include "binding/database.h"
 #include "binding/environment.h"
+#include "binding/reshard.h"
 #include "binding/snapshot.h"
 #include "binding/tiers.h"
 #include "binding/topic.h"
@@ -174,7 +175,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Environment* environment = Environment::Create(env);
   environment->SetClasses(DatabaseWrap::Define(env), SnapshotWrap::Define(env),
                           CursorWrap::Define(env), TransactionWrap::Define(env),
-                          TiersWrap::Define(env));
+                          TiersWrap::Define(env), ReshardWrap::Define(env));
   environment->SetTopicClasses(TopicWrap::Define(env), TopicConsumerWrap::Define(env));
   TopicWrap::Export(env, exports);
   environment->SetChangesClass(ChangesWrap::Define(env));

@@ -7,6 +7,7 @@
 
 #include "binding/async_op.h"
 #include "binding/cursor.h"
+#include "binding/reshard.h"
 #include "binding/snapshot.h"
 #include "binding/stats.h"
 #include "binding/tiers.h"
@@ -103,6 +104,7 @@ Napi::Function DatabaseWrap::Define(Napi::Env env) {
                          InstanceMethod<&DatabaseWrap::SlowOperations>("slowOperations"),
                          InstanceMethod<&DatabaseWrap::RocksDb>("rocksdb"),
                          InstanceMethod<&DatabaseWrap::Tiers>("tiers"),
+                         InstanceMethod<&DatabaseWrap::Reshard>("reshard"),
                          InstanceMethod<&DatabaseWrap::Close>("close"),
                      });
 }
@@ -605,6 +607,11 @@ void DatabaseWrap::RocksDb(const Napi::CallbackInfo& info) {
     return Napi::String::New(env, result.text);
   };
   StartAsync(state_->environment, state_->session->engine().task_pool(), std::move(op));
+}
+
+// reshard() -> a NativeReshard, for one split or merge
+Napi::Value DatabaseWrap::Reshard(const Napi::CallbackInfo& info) {
+  return Napi::Value(info.Env(), ReshardWrap::New(info.Env(), state_->session));
 }
 
 // tiers() -> a NativeTiers

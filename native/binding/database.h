@@ -61,6 +61,7 @@ class DatabaseWrap : public Napi::ObjectWrap<DatabaseWrap> {
   void Verify(const Napi::CallbackInfo& info);
   void ApproximateSize(const Napi::CallbackInfo& info);
   Napi::Value Tiers(const Napi::CallbackInfo& info);
+  Napi::Value Reshard(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
   Napi::Value SlowOperations(const Napi::CallbackInfo& info);
   void RocksDb(const Napi::CallbackInfo& info);

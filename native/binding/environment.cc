@@ -71,12 +71,13 @@ void Environment::Unbegan() {
 
 void Environment::SetClasses(Napi::Function database, Napi::Function snapshot,
                              Napi::Function cursor, Napi::Function transaction,
-                             Napi::Function tiers) {
+                             Napi::Function tiers, Napi::Function reshard) {
   database_class_ = Napi::Persistent(database);
   snapshot_class_ = Napi::Persistent(snapshot);
   cursor_class_ = Napi::Persistent(cursor);
   transaction_class_ = Napi::Persistent(transaction);
   tiers_class_ = Napi::Persistent(tiers);
+  reshard_class_ = Napi::Persistent(reshard);
 }
 
 void Environment::SetTopicClasses(Napi::Function topic, Napi::Function consumer) {

@@ -79,7 +79,7 @@ class Environment {
     return static_cast<Wrap*>(wrap);
   }
   void SetClasses(Napi::Function database, Napi::Function snapshot, Napi::Function cursor,
-                  Napi::Function transaction, Napi::Function tiers);
+                  Napi::Function transaction, Napi::Function tiers, Napi::Function reshard);
   void SetTopicClasses(Napi::Function topic, Napi::Function consumer);
   void SetChangesClass(Napi::Function changes);
   const Napi::FunctionReference& changes_class() const { return changes_class_; }
@@ -90,6 +90,7 @@ class Environment {
   const Napi::FunctionReference& cursor_class() const { return cursor_class_; }
   const Napi::FunctionReference& transaction_class() const { return transaction_class_; }
   const Napi::FunctionReference& tiers_class() const { return tiers_class_; }
+  const Napi::FunctionReference& reshard_class() const { return reshard_class_; }
 
   void SetDispatcher(Napi::Function dispatcher);
   // Memory that lookups read the key from, and write the value to. JavaScript keeps both alive.
@@ -122,6 +123,7 @@ class Environment {
   Napi::FunctionReference topic_consumer_class_;
   Napi::FunctionReference tiers_class_;
   Napi::FunctionReference changes_class_;
+  Napi::FunctionReference reshard_class_;
   size_t pending_ = 0;
   std::vector<std::shared_ptr<Completion>> draining_;
   std::pair<char*, size_t> request_;

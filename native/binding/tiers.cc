@@ -1,8 +1,10 @@
 #include "binding/tiers.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -18,6 +20,7 @@ namespace {
 
 constexpr size_t kPageRecords = 4096;
 constexpr size_t kPageBytes = kMiB;
+constexpr std::chrono::milliseconds kSetAsidePause{20};
 
 double TicketOf(const Napi::CallbackInfo& info) { return info[0].As<Napi::Number>().DoubleValue(); }
 int IntOf(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
@@ -118,13 +121,20 @@ void TiersWrap::Step(const Napi::CallbackInfo& info) {
     if (given) plan.keys = &keys;
     if (status.ok()) status = LevelOf(engine, from, &plan.from);
     if (status.ok()) status = LevelOf(engine, to, &plan.to);
-    if (status.ok() && (shard < 0 || shard >= engine.Gauges().shards || plan.from == plan.to)) {
+    // A shard beyond the table was merged away meanwhile.
+    if (status.ok() && (shard < 0 || plan.from == plan.to)) {
       status = {Code::kInvalidArgument, "a migration step outside the database"};
     }
     if (status.ok() && engine.stepper() == nullptr) {
       status = {Code::kReadOnly, "the database is open read-only"};
     }
-    return status.ok() ? engine.stepper()->Run(plan, result) : status;
+    if (!status.ok()) return status;
+    // A shard that is being split or merged is waited for: nothing may be left out in silence.
+    do {
+      status = engine.stepper()->Run(plan, result);
+      if (result->set_aside) std::this_thread::sleep_for(kSetAsidePause);
+    } while (status.ok() && result->set_aside && !session->closing());
+    return status;
   };
   op->to_js = [](napi_env env, StepResult& result) -> napi_value {
     Napi::Array array = Napi::Array::New(env, 6);
@@ -147,11 +157,15 @@ void TiersWrap::Page(const Napi::CallbackInfo& info) {
     Engine& engine = session->engine();
     int level = 0;
     Status status = LevelOf(engine, tier, &level);
-    if (status.ok() && (shard < 0 || shard >= engine.Gauges().shards)) {
+    if (status.ok() && shard < 0) {
       status = {Code::kInvalidArgument, "a page outside the database"};
     }
     if (!status.ok()) return status;
     const auto view = engine.NewView();
+    if (shard >= view->shards()->count()) {  // merged away meanwhile
+      page->done = true;
+      return status;
+    }
     return ReadTierPage(engine.hot_db(), *view, level, shard, start, kPageRecords, kPageBytes,
                         page);
   };

@@ -126,6 +126,8 @@ Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   ReadNumber(object, "hotAgeMs", &options->temperature_ages.hot_ms);
   ReadNumber(object, "warmAgeMs", &options->temperature_ages.warm_ms);
   ReadNumber(object, "coldAgeMs", &options->temperature_ages.cold_ms);
+  ReadNumber(object, "autoSplitMaxBytes", &options->auto_split.max_bytes);
+  ReadNumber(object, "autoSplitMinBytes", &options->auto_split.min_bytes);
   ReadBoolean(object, "withoutLog", &options->without_log);
   ReadBoolean(object, "tickers", &options->tickers);
   ReadNumber(object, "slowOperations", &options->slow_operations);

@@ -31,6 +31,8 @@ constexpr int kTaskThreads = 2;
 // How often the shards' times are written while there are writes. They are also written at close.
 constexpr uint64_t kKeepShardTimesMs = 5 * 60 * 1000;
 constexpr int kBackgroundNice = 10;
+// One copies; one is there for a caller who gives up waiting.
+constexpr int kReshardThreads = 2;
 
 Status FromErrno(int error, const std::string& doing) {
   const Code code = error == ENOSPC ? Code::kNoSpace : error == EROFS ? Code::kReadOnly : Code::kIo;
@@ -157,13 +159,12 @@ Status Engine::OpenParts() {
   if (found && payload.size() != 8) return {Code::kCorruption, "the clock's record is damaged"};
   if (found) clock_.RaiseTo(DecodeFixed64(payload.data()));
 
-  status = OpenActivity();
-  if (!status.ok()) return status;
   tiers_ = std::make_unique<TierSet>(TierSet::Dependencies{
       .location = location_, .hot = &store_, .filter_clock = filter_clock, .hot_filter = filter});
   status = tiers_->Open(options_, shared_);
   if (!status.ok()) return status;
-  shards_ = tiers_->Extend(store_.shards());
+  status = OpenShards();
+  if (!status.ok()) return status;
   const bool tiered = !tiers_->empty();
   if (tiered) {
     heat_ = std::make_unique<HeatSketch>();
@@ -194,7 +195,6 @@ Status Engine::OpenParts() {
       .clock = &clock_,
       .pool = read_pool_.get(),
       .metrics = metrics_.get(),
-      .activity = activity_.get(),
       .tiers = tiered ? tiers_.get() : nullptr,
       .heat = heat_.get(),
       .on_colder_read =
@@ -217,22 +217,29 @@ Status Engine::OpenParts() {
     if (options_.tiers.automatic) OpenMigrator();
   }
   OpenMetrics();
+  OpenResharder();
   lock_.SetNote(boot);
   return {};
 }
 
-Status Engine::OpenActivity() {
-  const ShardTable& table = store_.shards()->table;
-  activity_ = std::make_unique<ShardActivity>(table.shards().size());
+// The families of all tiers, and when they were used.
+Status Engine::OpenShards() {
+  auto shards = std::make_shared<Shards>(*tiers_->Extend(store_.shards()));
+  shards->activity = std::make_shared<ShardActivity>(shards->table.shards().size());
+  ShardActivity& activity = *shards->activity;
   shard_times_kept_ms_ = clock_.NowMs();
-  if (store_.created()) activity_->SetCreated(shard_times_kept_ms_);
+  if (store_.created()) activity.SetCreated(shard_times_kept_ms_);
   std::string payload;
   bool found = false;
   Status status = store_.GetMeta(meta_key::kShardTimes, &payload, &found);
-  if (status.ok() && found) return activity_->Decode(payload, table);
-  if (status.ok() && store_.created()) {
-    status = store_.PutMeta({{meta_key::kShardTimes, activity_->Encode(table)}}, /*sync=*/false);
+  if (status.ok() && found) {
+    status = activity.Decode(payload, shards->table);
+  } else if (status.ok() && store_.created()) {
+    status = store_.PutMeta({{meta_key::kShardTimes, activity.Encode(shards->table)}},
+                            /*sync=*/false);
   }
+  shards_ = store_.current_shards();
+  shards_.Publish(std::move(shards));
   return status;
 }
 
@@ -251,8 +258,7 @@ Status Engine::CreateBackup(const std::string& dir, uint32_t keep, Backup* out) 
 }
 
 std::vector<ShardReport> Engine::ShardReports() {
-  return ReportShards(store_.db(), *store_.shards(), *activity_, options_.temperature_ages,
-                      clock_.NowMs());
+  return ReportShards(store_.db(), *shards_.Load(), options_.temperature_ages, clock_.NowMs());
 }
 
 void Engine::OpenCommitter() {
@@ -273,15 +279,17 @@ void Engine::OpenCommitter() {
   dependencies.keep_clock = [this] { KeepClock(); };
   dependencies.count_writes = [this](const std::vector<uint32_t>& records) {
     const uint64_t now = clock_.NowMs();
+    const std::shared_ptr<const Shards> shards = shards_.Load();
     for (size_t i = 0; i < records.size(); i++) {
-      if (records[i] > 0) activity_->Write(i, records[i], now);
+      if (records[i] > 0) shards->activity->Write(i, records[i], now);
     }
     if (now - shard_times_kept_ms_ > kKeepShardTimesMs) {
       shard_times_kept_ms_ = now;
       KeepShardTimes();
     }
   };
-  dependencies.shards = store_.shards();
+  dependencies.shards = shards_;
+  dependencies.notes = &change_notes_;
   dependencies.cache = cache_.get();
   dependencies.metrics = metrics_.get();
   dependencies.tiers = step_guard_.get();
@@ -354,6 +362,36 @@ void Engine::OpenMigrator() {
   if (tiers_->intents().any()) migrator_->Wake();
 }
 
+ThreadPool& Engine::reshard_pool() {
+  std::call_once(reshard_pool_made_, [this] {
+    reshard_pool_ = std::make_unique<ThreadPool>(
+        "tc-reshard", kReshardThreads,
+        ThreadPoolOptions{.metrics = nullptr, .nice = kBackgroundNice});
+  });
+  return *reshard_pool_;
+}
+
+void Engine::OpenResharder() {
+  resharder_ = std::make_unique<Resharder>(Resharder::Dependencies{
+      .hot = &store_,
+      .tiers = tiers_.get(),
+      .stepper = stepper_.get(),
+      .notes = &change_notes_,
+      .clock = &clock_,
+      .at_boundary = [this](const std::function<void()>& fn,
+                            bool durable) { return AtBoundary(fn, durable); },
+      .fail = [this](const Status& cause) { committer_->Fail(cause); },
+      .queue_age_nanos = [this] { return committer_->queue_age_nanos(); },
+  });
+  if (!options_.auto_split.enabled()) return;
+  auto_splitter_ = std::make_unique<AutoSplitter>(AutoSplitter::Dependencies{
+      .limits = options_.auto_split,
+      .hot = store_.db(),
+      .shards = shards_,
+      .resharder = resharder_.get(),
+  });
+}
+
 Status Engine::AtBoundary(const std::function<void()>& fn, bool durable) {
   std::promise<Status> done;
   std::future<Status> result = done.get_future();
@@ -383,13 +421,15 @@ void Engine::KeepClock() {
 }
 
 void Engine::KeepShardTimes() {
-  (void)store_.PutMeta({{meta_key::kShardTimes, activity_->Encode(store_.shards()->table)}},
+  const std::shared_ptr<const Shards> shards = shards_.Load();
+  (void)store_.PutMeta({{meta_key::kShardTimes, shards->activity->Encode(shards->table)}},
                        /*sync=*/false);
 }
 
 void Engine::Close() {
   std::call_once(closed_, [this] {
     CloseMetrics();
+    if (auto_splitter_) auto_splitter_->Stop();
     if (migrator_) migrator_->Stop();
     if (committer_) committer_->Stop();
     if (outbox_) outbox_->Stop();
@@ -397,6 +437,7 @@ void Engine::Close() {
     if (read_pool_) read_pool_->Shutdown();
     if (task_pool_) task_pool_->Shutdown();
     if (background_pool_) background_pool_->Shutdown();
+    if (reshard_pool_) reshard_pool_->Shutdown();
     if (store_.db() != nullptr && committer_) {
       // First, since the clock's record could meet a full disk and hide that from the flush.
       if (!store_.has_log()) close_status_ = Flush();
@@ -405,6 +446,8 @@ void Engine::Close() {
       if (heat_) KeepHeat();
     }
     CloseFeed();
+    auto_splitter_.reset();
+    resharder_.reset();
     migrator_.reset();
     reader_.reset();
     stepper_.reset();
@@ -412,7 +455,7 @@ void Engine::Close() {
     const bool whole =
         committer_ && close_status_.ok() && (!store_.has_log() || store_.db()->SyncWAL().ok());
     step_guard_.reset();
-    shards_.reset();
+    shards_.Publish(nullptr);
     tiers_.reset();
     store_.Close();
     if (whole) lock_.SetNote("");
@@ -491,9 +534,12 @@ Status Engine::Resume() {
 
 std::shared_ptr<Cursor> Engine::NewCursor(std::shared_ptr<const ReadView> view,
                                           CursorOptions options) {
-  return std::make_shared<Cursor>(
-      store_.db(), std::move(view), std::move(options), read_pool_.get(), metrics_.get(),
-      [this](size_t shard, uint64_t records) { activity_->Read(shard, records, clock_.NowMs()); });
+  const std::shared_ptr<ShardActivity> activity = view->shards()->activity;
+  return std::make_shared<Cursor>(store_.db(), std::move(view), std::move(options),
+                                  read_pool_.get(), metrics_.get(),
+                                  [this, activity](size_t shard, uint64_t records) {
+                                    activity->Read(shard, records, clock_.NowMs());
+                                  });
 }
 
 Status Engine::Flush() {
@@ -507,11 +553,12 @@ Status Engine::Flush() {
 
 template <class Fn>
 Status Engine::ForEachFamily(Fn&& fn) {
-  for (rocksdb::ColumnFamilyHandle* shard : shards_->handles) {
+  const std::shared_ptr<const Shards> shards = shards_.Load();
+  for (rocksdb::ColumnFamilyHandle* shard : shards->handles) {
     Status status = fn(store_.db(), shard);
     if (!status.ok()) return status;
   }
-  for (const ColderShards& colder : shards_->colder) {
+  for (const ColderShards& colder : shards->colder) {
     for (rocksdb::ColumnFamilyHandle* shard : colder.handles) {
       Status status = fn(colder.db, shard);
       if (!status.ok()) return status;
@@ -525,10 +572,11 @@ Status Engine::Compact(const KeyRange& range) {
   const rocksdb::Slice start = AsSlice(range.start);
   const rocksdb::Slice end = AsSlice(range.end);
   return ForEachFamily([&](rocksdb::DB* db, rocksdb::ColumnFamilyHandle* shard) {
-    return Status::From(
+    const rocksdb::Status s =
         db->CompactRange(rocksdb::CompactRangeOptions(), shard, range.has_start ? &start : nullptr,
-                         range.has_end ? &end : nullptr),
-        "compacting");
+                         range.has_end ? &end : nullptr);
+    // What a split or merge has just copied is compact.
+    return s.IsColumnFamilyDropped() ? Status() : Status::From(s, "compacting");
   });
 }
 
@@ -549,8 +597,9 @@ Status Engine::ApproximateSize(const KeyRange& range, uint64_t* bytes) {
 }
 
 Status Engine::LastKey(int shard, std::string* key, bool* found) {
+  const std::shared_ptr<const Shards> shards = shards_.Load();
   std::unique_ptr<rocksdb::Iterator> it(store_.db()->NewIterator(
-      rocksdb::ReadOptions(), store_.shards()->handles[static_cast<size_t>(shard)]));
+      rocksdb::ReadOptions(), shards->handles[static_cast<size_t>(shard)]));
   it->SeekToLast();
   *found = it->Valid();
   if (*found) key->assign(it->key().data(), it->key().size());

@@ -11,6 +11,7 @@
 //   TierSet      the colder stores, if there are any              tier/
 //   Stepper      moves records between the stores                 tier/
 //   Migrator     decides what to move, and when                   tier/
+//   Resharder    splits and merges shards                         shard/
 //   Metrics      counters and latency histograms                  metrics/
 //
 // Thread safety: every method from any thread between Open and Close.
@@ -48,7 +49,9 @@
 #include "engine/read/point_reader.h"
 #include "engine/read/read_view.h"
 #include "engine/shard/activity.h"
+#include "engine/shard/auto_splitter.h"
 #include "engine/shard/report.h"
+#include "engine/shard/resharder.h"
 #include "engine/status.h"
 #include "engine/tier/hot_store.h"
 #include "engine/tier/migrator.h"
@@ -174,6 +177,8 @@ class Engine {
   ThreadPool& task_pool() { return *task_pool_; }
   // For what takes long and should not disturb: the system runs it after everything else.
   ThreadPool& background_pool() { return *background_pool_; }
+  // For splits and merges: they may take hours, or be paused. Made when it is first used.
+  ThreadPool& reshard_pool();
   EngineGauges Gauges();
   std::vector<ShardReport> ShardReports();
   // See backup/backup.h. ERR_READ_ONLY for a database that is open read-only, ERR_INVALID_ARGUMENT
@@ -206,6 +211,8 @@ class Engine {
   // Null likewise, or if the options say so.
   Migrator* migrator() { return migrator_.get(); }
   HeatSketch* heat() { return heat_.get(); }
+  // Splits and merges shards; null when read-only.
+  Resharder* resharder() { return resharder_.get(); }
   TierReport ReportTiers();
 
  private:
@@ -219,10 +226,16 @@ class Engine {
   void CloseFeed();
   void OpenStepper();
   void OpenMigrator();
+  void OpenResharder();
   TierFigures FiguresOf(int level);
   bool DiskOf(int level, uint64_t* capacity, uint64_t* used);
   // The store of a level, as RocksDB sees it.
-  std::pair<rocksdb::DB*, const std::vector<rocksdb::ColumnFamilyHandle*>*> StoreOf(int level);
+  struct StoreFamilies {
+    rocksdb::DB* db;
+    const std::vector<rocksdb::ColumnFamilyHandle*>* families;
+    std::shared_ptr<const Shards> held;  // keeps the families
+  };
+  StoreFamilies StoreOf(int level);
   StoreGauges StoreGaugesOf(int level);
   void OpenMetrics();
   void CloseMetrics();
@@ -237,7 +250,7 @@ class Engine {
   template <class Fn>
   Status ForEachFamily(Fn&& fn);
   Status LastKey(int shard, std::string* key, bool* found);
-  Status OpenActivity();
+  Status OpenShards();
   void KeepClock();
   void KeepShardTimes();
 
@@ -251,14 +264,15 @@ class Engine {
   std::unique_ptr<HotCache> cache_;
   HotStore store_;
   std::unique_ptr<TierSet> tiers_;
-  std::shared_ptr<const Shards> shards_;   // of all tiers
+  CurrentShards shards_;                   // of all tiers
   std::unique_ptr<StepGuard> step_guard_;  // none without colder tiers
   std::unique_ptr<HeatSketch> heat_;       // likewise
   std::unique_ptr<Stepper> stepper_;       // likewise, and when read-only
   std::unique_ptr<ThreadPool> read_pool_;
   std::unique_ptr<ThreadPool> task_pool_;
   std::unique_ptr<ThreadPool> background_pool_;
-  std::unique_ptr<ShardActivity> activity_;
+  std::once_flag reshard_pool_made_;
+  std::unique_ptr<ThreadPool> reshard_pool_;
   uint64_t shard_times_kept_ms_ = 0;  // the committer's thread's own, once open
   std::unique_ptr<PointReader> reader_;
   std::unique_ptr<ChangeFeed> feed_;      // none when read-only, or turned off
@@ -272,6 +286,9 @@ class Engine {
   // The sampler's thread's own: when each level's tables were last read, and what changed since.
   std::vector<std::pair<uint64_t, uint64_t>> sampled_tables_;  // next time allowed, changes seen
   std::unique_ptr<MetricsSampler> sampler_;
+  ChangeNotes change_notes_;
+  std::unique_ptr<Resharder> resharder_;         // none when read-only
+  std::unique_ptr<AutoSplitter> auto_splitter_;  // likewise, and unless the options ask for it
   std::once_flag closed_;
   Status close_status_;
 };

@@ -33,16 +33,17 @@ Status Engine::OpenFeed() {
   uint64_t quiet_from = store_.created() ? 0 : db->GetLatestSequenceNumber();
   if (found) quiet_from = DecodeFixed64(payload.data());
   std::unordered_map<uint32_t, int> families;
-  for (size_t i = 0; i < store_.shards()->handles.size(); i++) {
-    families[store_.shards()->handles[i]->GetID()] =
-        static_cast<int>(store_.shards()->table.shards()[i].id);
+  const std::shared_ptr<const Shards> now = store_.shards();
+  for (size_t i = 0; i < now->handles.size(); i++) {
+    families[now->handles[i]->GetID()] = static_cast<int>(now->table.shards()[i].id);
   }
   const auto shard_of = [families = std::move(families), meta = store_.meta()->GetID(),
-                         shards = store_.shards()](uint32_t family, std::string_view key) {
+                         current = store_.current_shards()](uint32_t family, std::string_view key) {
     if (family == 0 || family == meta) return kNotAShard;
     const auto known = families.find(family);
     if (known != families.end()) return known->second;
-    // Of a generation that is gone: the shard that has the key today.
+    // Of a generation that is gone, or was made since: the shard that has the key today.
+    const std::shared_ptr<const Shards> shards = current.Load();
     return static_cast<int>(shards->table.shards()[static_cast<size_t>(shards->IndexOf(key))].id);
   };
   feed_ = std::make_unique<ChangeFeed>(

@@ -32,7 +32,8 @@ uint64_t IntProperty(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family,
 
 EngineGauges Engine::Gauges() {
   EngineGauges gauges;
-  gauges.shards = store_.shards()->count();
+  const std::shared_ptr<const Shards> shards = shards_.Load();
+  gauges.shards = shards->count();
   gauges.in_flight_limit_bytes = options_.hard_in_flight_bytes;
   gauges.transaction_budget_bytes = options_.transaction_memory_bytes;
   gauges.memtable_budget_bytes = options_.memory.write_buffer;
@@ -51,7 +52,7 @@ EngineGauges Engine::Gauges() {
   gauges.block_cache_capacity_bytes = shared_.block_cache->GetCapacity();
   gauges.block_cache_pinned_bytes = shared_.block_cache->GetPinnedUsage();
   gauges.memtable_bytes = shared_.write_buffer_manager->memory_usage();
-  for (rocksdb::ColumnFamilyHandle* shard : store_.shards()->handles) {
+  for (rocksdb::ColumnFamilyHandle* shard : shards->handles) {
     const auto property = [&](const std::string& name) {
       uint64_t value = 0;
       store_.db()->GetIntProperty(shard, name, &value);
@@ -83,10 +84,14 @@ MetricsSnapshot Engine::Snapshot() {
   return snapshot;
 }
 
-std::pair<rocksdb::DB*, const std::vector<rocksdb::ColumnFamilyHandle*>*> Engine::StoreOf(
-    int level) {
-  if (level == 0) return {store_.db(), &store_.shards()->handles};
-  return {tiers_->store(level).db(), &tiers_->store(level).handles()};
+Engine::StoreFamilies Engine::StoreOf(int level) {
+  std::shared_ptr<const Shards> shards = shards_.Load();
+  if (level == 0) {
+    const auto* const handles = &shards->handles;
+    return {store_.db(), handles, std::move(shards)};
+  }
+  const ColderShards& colder = shards->colder[static_cast<size_t>(level) - 1];
+  return {colder.db, &colder.handles, std::move(shards)};
 }
 
 StoreGauges Engine::StoreGaugesOf(int level) {
@@ -96,7 +101,7 @@ StoreGauges Engine::StoreGaugesOf(int level) {
     if (static_cast<size_t>(level) < sampled_.size()) gauges = sampled_[static_cast<size_t>(level)];
   }
   gauges.tier = tiers_->TierOf(level);
-  const auto [db, shards] = StoreOf(level);
+  const auto [db, shards, held] = StoreOf(level);
   for (rocksdb::ColumnFamilyHandle* shard : *shards) {
     using Properties = rocksdb::DB::Properties;
     gauges.table_bytes += IntProperty(db, shard, Properties::kTotalSstFilesSize);
@@ -155,7 +160,8 @@ void Engine::CloseMetrics() {
 StallCause Engine::ProbeStall(const std::string& family) {
   using Properties = rocksdb::DB::Properties;
   rocksdb::DB* const db = store_.db();
-  for (rocksdb::ColumnFamilyHandle* shard : store_.shards()->handles) {
+  const std::shared_ptr<const Shards> shards = shards_.Load();
+  for (rocksdb::ColumnFamilyHandle* shard : shards->handles) {
     if (shard->GetName() != family) continue;
     const rocksdb::Options options = db->GetOptions(shard);
     std::string level0;
@@ -226,7 +232,7 @@ void Engine::SampleStores() {
         (level == 0 ? *shared_.activity : tiers_->store(level).activity()).table_changes;
     const bool read = changes != seen && began >= allowed;
     if (read) {
-      const auto [db, shards] = StoreOf(level);
+      const auto [db, shards, held] = StoreOf(level);
       TierFigures figures;
       ReadStoreFigures(db, *shards, &figures);
       slow.raw_bytes = figures.raw_bytes;
@@ -246,7 +252,7 @@ void Engine::SampleStores() {
 bool Engine::Tickers(Tier tier, std::map<std::string, uint64_t>* tickers) {
   const int level = tiers_->LevelOf(tier);
   if (level < 0) return false;
-  const auto statistics = StoreOf(level).first->GetDBOptions().statistics;
+  const auto statistics = StoreOf(level).db->GetDBOptions().statistics;
   return statistics != nullptr && statistics->getTickerMap(tickers);
 }
 
@@ -254,7 +260,7 @@ bool Engine::Property(Tier tier, const std::string& name, std::optional<uint64_t
                       std::string* text) {
   const int level = tiers_->LevelOf(tier);
   if (level < 0) return false;
-  const auto [db, shards] = StoreOf(level);
+  const auto [db, shards, held] = StoreOf(level);
   for (rocksdb::ColumnFamilyHandle* shard : *shards) {
     uint64_t one = 0;
     std::string said;

@@ -17,19 +17,20 @@ namespace fs = std::filesystem;
 
 TierFigures Engine::FiguresOf(int level) {
   TierFigures figures;
+  const std::shared_ptr<const Shards> shards = shards_.Load();
   figures.tier = tiers_->TierOf(level);
   if (level == 0) {
     const TierOptions hot = WithDefaults(Tier::kHot, options_.tiers.at(Tier::kHot));
     figures.path = (fs::path(location_) / "hot").string();
     figures.capacity_bytes = hot.capacity_bytes;
     figures.cost_per_tb = hot.cost_per_tb;
-    ReadStoreFigures(store_.db(), shards_->handles, &figures);
+    ReadStoreFigures(store_.db(), shards->handles, &figures);
   } else {
     const TierStore& store = tiers_->store(level);
     figures.path = store.directory();
     figures.capacity_bytes = store.options().capacity_bytes;
     figures.cost_per_tb = store.options().cost_per_tb;
-    ReadStoreFigures(store.db(), store.handles(), &figures);
+    ReadStoreFigures(store.db(), shards->colder[static_cast<size_t>(level) - 1].handles, &figures);
     figures.written_bytes += store.ingested_bytes();
   }
   return figures;

@@ -13,6 +13,7 @@
 
 #include "engine/compression.h"
 #include "engine/shard/activity.h"
+#include "engine/shard/reshard_plan.h"
 #include "engine/status.h"
 #include "engine/tier/tier.h"
 
@@ -70,6 +71,7 @@ struct EngineOptions {
   ThreadOptions threads;
   Compression compression;  // of tables written from now on
   TemperatureAges temperature_ages;
+  AutoSplit auto_split;  // off
 
   // No write-ahead log at all: fixed when the database is created. If log_given, opening one that
   // was created otherwise is refused; else it is opened as it was created.

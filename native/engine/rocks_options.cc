@@ -92,6 +92,8 @@ rocksdb::DBOptions HotDbOptions(const EngineOptions& options, const RocksShared&
   }
   db.bytes_per_sync = 1 * kMiB;
   db.wal_bytes_per_sync = 0;  // the WAL is synced by the fsync stage alone
+  // Whoever lets go of the last view of a replaced shard should not wait for its files to go.
+  db.avoid_unnecessary_blocking_io = true;
   db.max_open_files = -1;
   db.max_file_opening_threads = 4;
   db.keep_log_file_num = 4;

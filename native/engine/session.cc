@@ -23,6 +23,11 @@ Status Session::CheckWritable() const {
   return {Code::kReadOnly, "the database is open read-only"};
 }
 
+bool Session::closing() {
+  std::lock_guard lock(mutex_);
+  return closing_;
+}
+
 std::shared_ptr<const ReadView> Session::NewView() {
   std::shared_ptr<const ReadView> view = engine_->NewView();
   Keep(view);

@@ -39,6 +39,8 @@ class Session {
   // REQUIRES for all of these: inside Begin and End.
   Engine& engine() { return *engine_; }
   Status CheckWritable() const;
+  // Whether Close waits for operations to end: long ones should ask now and then.
+  bool closing();
   std::shared_ptr<const ReadView> NewView();
   // Without a view the cursor gets one of its own.
   std::shared_ptr<Cursor> NewCursor(std::shared_ptr<const ReadView> view, CursorOptions options);

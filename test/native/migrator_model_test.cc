@@ -2,9 +2,9 @@
 //
 // A sequence is a run of random operations: puts, deletes, expiries, range deletes, batches,
 // transactions, snapshots, scans and point reads, with steps in both directions, promotions, steps
-// that end half-way, flushes, compactions and reopenings in between. Every read is compared with
-// the map; a snapshot with the map of its moment.
-// THERMOCLINE_SEQUENCES sets how many, THERMOCLINE_SEED where the random numbers begin.
+// that end half-way, splits and merges, flushes, compactions and reopenings in between. Every read
+// is compared with the map; a snapshot with the map of its moment. THERMOCLINE_SEQUENCES sets how
+// many, THERMOCLINE_SEED where the random numbers begin.
 
 #include <future>
 #include <map>
@@ -118,6 +118,7 @@ class MigratorModelTest : public test::TierTest {
     const uint64_t clock = transaction->view()->clock_ms();
     touched_.clear();
     if (Chance(2)) Migrate();
+    if (Chance(4)) Reshard();
     for (int i = 0; i < 3; i++) {
       const std::string key = AnyKey();
       ExpectSame(key, Get(engine(), key, transaction->view().get()), moment, clock);
@@ -153,7 +154,7 @@ class MigratorModelTest : public test::TierTest {
   void Migrate() {
     const int levels = engine()->tiers().levels();
     StepPlan plan;
-    plan.shard = static_cast<int>(Below(2));
+    plan.shard = static_cast<int>(Below(4));  // there may be fewer
     plan.from = static_cast<int>(Below(static_cast<uint64_t>(levels)));
     plan.to = (plan.from + 1 + static_cast<int>(Below(static_cast<uint64_t>(levels) - 1))) % levels;
     if (Chance(2)) plan.start = AnyKey();
@@ -187,10 +188,51 @@ class MigratorModelTest : public test::TierTest {
     engine()->stepper()->SetProbe(nullptr);
   }
 
+  // A split or a merge, with whatever may come in between; some end half-way.
+  void Reshard() {
+    const std::vector<ShardInfo> shards = engine()->NewView()->shards()->table.shards();
+    ReshardRequest request;
+    request.id = shards[Below(shards.size())].id;
+    request.split = shards.size() < 2 || (shards.size() < 6 && Chance(2));
+    request.other = shards[Below(shards.size())].id;
+    if (Chance(2)) request.at = static_cast<uint16_t>(Below(kSlotCount));
+    Resharder* const resharder = engine()->resharder();
+    resharder->SetChunkBytes(Chance(2) ? 16 * kMiB : 1 + Below(300));
+    const auto end = static_cast<Resharder::Point>(Below(Chance(2) ? 6 : 100));
+    resharder->SetProbe([this, end](Resharder::Point point) {
+      using enum Resharder::Point;
+      if (point == end) return Status(Code::kIo, "told to stop");
+      if (point == kSwitching || point == kPersisted) return Status();  // at a boundary
+      while (!Chance(3) && !HasFailure()) {
+        const uint64_t kind = Below(8);
+        if (kind < 4) WriteSome();
+        if (kind == 4) Migrate();
+        if (kind == 5) ReadPresent();
+        if (kind == 6) TakeView();
+        if (kind == 7) Promote();
+      }
+      return Status();
+    });
+    ReshardControl control;
+    std::vector<uint32_t> ids;
+    const Status status = resharder->Run(request, &control, &ids);
+    // Shards that are no neighbours, a slot that the shard does not own, or told to stop.
+    EXPECT_TRUE(status.ok() || status.code() == Code::kInvalidArgument ||
+                status.code() == Code::kIo)
+        << std::string(status.message());
+    resharder->SetProbe(nullptr);
+  }
+
+  void ExpectSound() {
+    VerifyReport report;
+    ASSERT_THAT(engine()->Verify(&report), IsOk());
+    EXPECT_EQ(report.problem_count, 0u) << (report.problems.empty() ? "" : report.problems[0]);
+  }
+
   void Promote() {
     std::vector<std::string> keys;
     const auto shards = engine()->NewView()->shards();
-    const int shard = static_cast<int>(Below(2));
+    const int shard = static_cast<int>(Below(static_cast<uint64_t>(shards->count())));
     for (int i = 0; i < 8; i++) {
       const std::string key = AnyKey();
       if (shards->IndexOf(key) == shard) keys.push_back(key);
@@ -267,6 +309,8 @@ class MigratorModelTest : public test::TierTest {
     const uint64_t kind = Below(100);
     if (kind < 40) {
       WriteSome();
+    } else if (kind < 45) {
+      Reshard();
     } else if (kind < 65) {
       Migrate();
     } else if (kind < 72) {
@@ -301,6 +345,7 @@ class MigratorModelTest : public test::TierTest {
       if (!HasFailure()) ExpectView(view, model);
     }
     if (!HasFailure()) ExpectView(engine()->NewView(), model_);
+    if (!HasFailure()) ExpectSound();
   }
 
   Random random_;

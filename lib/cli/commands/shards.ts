@@ -1,8 +1,12 @@
 import type { Command } from 'commander';
-import type { ShardInfo } from '../../index.ts';
+import type { ShardInfo, ShardMove } from '../../index.ts';
 import { SLOTS } from '../../shards.ts';
-import { reading } from '../database.ts';
+import type { BytesDatabase } from '../database.ts';
+import { reading, writing } from '../database.ts';
+import { CliError } from '../errors.ts';
+import { catchInterrupts } from '../interrupt.ts';
 import type { Output } from '../output.ts';
+import { startProgress } from '../progress.ts';
 import { formatTable, formatTabs } from '../table.ts';
 import { formatBytes, formatCount } from '../text.ts';
 
@@ -11,9 +15,9 @@ const STEP = 64;
 const WIDTH = 64;
 const SYMBOLS = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
-/** `thermocline shards <db>` */
+/** `thermocline shards <db>`, `thermocline shards split <db> <id>` and `thermocline shards merge <db> <a> <b>` */
 export function addShards(program: Command, output: Output): void {
-  program
+  const shards = program
     .command('shards')
     .description('print what each shard holds and when it was used, and which slots belong to which')
     .argument('<db>', 'folder of the database')
@@ -27,6 +31,52 @@ export function addShards(program: Command, output: Output): void {
       await output.write(formatTable({ head, rows, right: [0, 2, 3] }, true));
       await output.write(`\n${slotMap(shards)}`);
     });
+  shards
+    .command('split')
+    .description('give the upper slots of a shard to a new one')
+    .argument('<db>', 'folder of the database')
+    .argument('<id>', 'the shard', numberOf)
+    .option('--at <slot>', 'the first slot of the new shard (default: what halves the bytes)', numberOf)
+    .action((location: string, id: number, { at }: { at?: number }) =>
+      move(location, output, (db) => db.shards.split(id, at === undefined ? {} : { at })),
+    );
+  shards
+    .command('merge')
+    .description('join two shards whose slots are next to each other')
+    .argument('<db>', 'folder of the database')
+    .argument('<a>', 'the shard that stays', numberOf)
+    .argument('<b>', 'the shard that is added to it', numberOf)
+    .action((location: string, a: number, b: number) => move(location, output, (db) => db.shards.merge(a, b)));
+}
+
+function numberOf(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new CliError(`'${text}' is not a whole number`, { code: 'ERR_INVALID_ARGUMENT' });
+}
+
+/** Runs a split or merge to its end, or to Ctrl-C, and prints the shards that hold the data now. */
+async function move(location: string, output: Output, start: (db: BytesDatabase) => ShardMove): Promise<void> {
+  const ids = await writing(location, { createIfMissing: false }, async (db) => {
+    const interrupt = catchInterrupts();
+    const running = start(db);
+    const stop = () => running.abort(new Error('interrupted'));
+    interrupt.signal.addEventListener('abort', stop, { once: true });
+    const progress = startProgress(running.progress.totalBytes || 1);
+    const timer = setInterval(() => {
+      const { copiedBytes, copiedRecords } = running.progress;
+      progress.update(copiedBytes, copiedRecords);
+    }, 200);
+    try {
+      const moved = await running;
+      const all = await db.shards.list();
+      return all.filter(({ id }) => moved.includes(id));
+    } finally {
+      clearInterval(timer);
+      progress.stop();
+      interrupt.dispose();
+    }
+  });
+  for (const shard of ids) await output.line(`${shard.id}\t${slotsOf(shard)}`);
 }
 
 function slotsOf({ slots }: ShardInfo): string {

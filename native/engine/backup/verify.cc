@@ -45,14 +45,16 @@ std::string Printable(const rocksdb::Slice& key) {
   return "key " + key.ToString(/*hex=*/true).substr(0, 64) + " (hexadecimal)";
 }
 
-void VerifyShard(rocksdb::DB* db, const Shards& shards, size_t index,
-                 const rocksdb::Snapshot* snapshot, VerifyReport* report) {
-  const std::string name = "shard " + std::to_string(shards.table.shards()[index].id) + ": ";
+void VerifyShard(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family, const Shards& shards,
+                 size_t index, const rocksdb::Snapshot* snapshot, const std::string& where,
+                 VerifyReport* report) {
+  const std::string name =
+      "shard " + std::to_string(shards.table.shards()[index].id) + where + ": ";
   rocksdb::ReadOptions options;
   options.snapshot = snapshot;
   options.fill_cache = false;
   options.verify_checksums = true;
-  const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator(options, shards.handles[index]));
+  const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator(options, family));
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     report->records++;
     const rocksdb::Slice key = it->key();
@@ -83,11 +85,18 @@ Status VerifyStore(HotStore* store, VerifyReport* report) {
     }
   }
   VerifyTables(db, report);
-  const rocksdb::Snapshot* snapshot = db->GetSnapshot();
-  for (size_t i = 0; i < shards->handles.size(); i++) {
-    VerifyShard(db, *shards, i, snapshot, report);
+  const auto verify = [&](rocksdb::DB* store, const auto& families, const std::string& where) {
+    const rocksdb::Snapshot* snapshot = store->GetSnapshot();
+    for (size_t i = 0; i < families.size(); i++) {
+      VerifyShard(store, families[i], *shards, i, snapshot, where, report);
+    }
+    store->ReleaseSnapshot(snapshot);
+  };
+  verify(db, shards->handles, "");
+  for (const ColderShards& colder : shards->colder) {
+    VerifyTables(colder.db, report);
+    verify(colder.db, colder.handles, " in the " + std::string(TierName(colder.tier)) + " tier");
   }
-  db->ReleaseSnapshot(snapshot);
   return {};
 }
 

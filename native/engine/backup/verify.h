@@ -1,6 +1,6 @@
 // Checks a whole database without changing anything.
 //
-//   every table    all its blocks against their checksums
+//   every table    of every tier: all its blocks against their checksums
 //   every record   its envelope, and that its shard owns its slot
 //   meta records   their checksums; opening has checked the shard table and the identity
 //

@@ -193,6 +193,7 @@ void Committer::CommitGroup() {
     submission->grouped_nanos = began;
   }
   const uint64_t first_id = next_commit_id_;
+  shards_ = deps_.shards.Load();
   Status status;
   {
     std::lock_guard lock(mutex_);
@@ -241,7 +242,7 @@ void Committer::CommitGroup() {
 }
 
 void Committer::CountWrites() {
-  shard_writes_.assign(static_cast<size_t>(deps_.shards->count()), 0);
+  shard_writes_.assign(static_cast<size_t>(shards_->count()), 0);
   for (const Op& op : ops_) {
     if (op.packed.type != OpType::kDeleteRange) {
       shard_writes_[op.shard]++;
@@ -294,7 +295,7 @@ Status Committer::DecodeSubmission(const Submission& submission, Span* span) {
       continue;
     }
     op.hash = HashKey(op.packed.key);
-    op.shard = static_cast<uint16_t>(deps_.shards->IndexOf(op.packed.key));
+    op.shard = static_cast<uint16_t>(shards_->IndexOf(op.packed.key));
   }
   if (p != limit) return {Code::kInvalidArgument, "a packed write has trailing bytes"};
   span->end = ops_.size();
@@ -404,7 +405,7 @@ void Committer::SortSpan(const Span& span) {
 
 Status Committer::AppendOp(const Op& op, uint64_t commit_id) {
   if (op.packed.type == OpType::kDeleteRange) return AppendRangeDelete(op, commit_id);
-  rocksdb::ColumnFamilyHandle* shard = deps_.shards->handles[op.shard];
+  rocksdb::ColumnFamilyHandle* shard = shards_->handles[op.shard];
   rocksdb::Status s;
   if (op.packed.type == OpType::kPut) {
     const EnvelopeHeader envelope = EncodeEnvelopeHeader(0, op.packed.expiry_ms);
@@ -431,7 +432,7 @@ Status Committer::AppendRangeDelete(const Op& op, uint64_t commit_id) {
     if (!status.ok()) return status;
     appended = true;
   }
-  for (int shard = 0; shard < deps_.shards->count(); shard++) {
+  for (int shard = 0; shard < shards_->count(); shard++) {
     std::string end(op.packed.value);
     bool found = true;
     if (!op.packed.has_end) {
@@ -440,14 +441,14 @@ Status Committer::AppendRangeDelete(const Op& op, uint64_t commit_id) {
     }
     if (!found || end <= start) continue;
     const rocksdb::Status s =
-        batch_->DeleteRange(deps_.shards->handles[static_cast<size_t>(shard)], AsSlice(start), end);
+        batch_->DeleteRange(shards_->handles[static_cast<size_t>(shard)], AsSlice(start), end);
     if (!s.ok()) return Status::From(s, "building a batch");
     appended = true;
   }
   if (appended) return {};
   // No shard has a key from `start` on. The commit has an id, so it must take a sequence number.
   const std::string end = std::string(start) + '\0';
-  return Status::From(batch_->DeleteRange(deps_.shards->handles[0], AsSlice(start), end),
+  return Status::From(batch_->DeleteRange(shards_->handles[0], AsSlice(start), end),
                       "building a batch");
 }
 
@@ -476,6 +477,7 @@ Status Committer::WriteGroup() {
     if (op.packed.type != OpType::kDeleteRange) cache->BeginWrite(op.packed.key, op.hash);
   }
   if (deps_.tiers != nullptr) NoteForTiers();
+  if (deps_.notes != nullptr && deps_.notes->active()) NoteChanges();
   Metrics* metrics = deps_.metrics;
   const uint64_t switches = metrics->memtable_switches.Total();
   const uint64_t began = NowNanos();
@@ -515,6 +517,17 @@ void Committer::NoteForTiers() {
     } else {
       deps_.tiers->NoteKey(op.shard, op.packed.key);
       deps_.tiers->NoteHeat(op.hash);
+    }
+  }
+}
+
+// Before the write too: a note too many costs a copy, one too few loses a record.
+void Committer::NoteChanges() {
+  for (const Op& op : ops_) {
+    if (op.packed.type == OpType::kDeleteRange) {
+      deps_.notes->NoteRange(op.packed.key, op.packed.value, op.packed.has_end);
+    } else {
+      deps_.notes->NoteKey(op.shard, op.packed.key);
     }
   }
 }
@@ -600,6 +613,7 @@ void Committer::Report(std::unique_ptr<Submission> submission, const Status& sta
 
 void Committer::Recycle() {
   batch_->Clear();
+  shards_.reset();
   if (batch_->Data().capacity() > kKeptBatchBytes) {
     batch_ = std::make_unique<rocksdb::WriteBatch>();
   }

@@ -44,6 +44,7 @@
 #include <vector>
 
 #include "engine/cache/hot_cache.h"
+#include "engine/commit/change_notes.h"
 #include "engine/commit/fsync_stage.h"
 #include "engine/commit/group_sizer.h"
 #include "engine/commit/packed_ops.h"
@@ -73,7 +74,7 @@ class Committer {
     // Told, after a group was written, how many records of each shard it wrote or deleted; a range
     // delete counts as one of every shard. May be null.
     std::function<void(const std::vector<uint32_t>& records)> count_writes;
-    std::shared_ptr<const Shards> shards;
+    CurrentShards shards;  // changes only between groups
     HotCache* cache = nullptr;
     Metrics* metrics = nullptr;
     StepGuard* tiers = nullptr;  // null: there are no colder tiers
@@ -83,6 +84,7 @@ class Committer {
                          const std::vector<OutgoingMessages>&)>
         append_messages;
     std::function<void(uint64_t commit_id, std::vector<OutgoingMessages>)> messages_written;
+    ChangeNotes* notes = nullptr;  // told of what is written, if it is active; may be null
   };
 
   Committer(Dependencies dependencies, const EngineOptions& options, uint64_t first_commit_id);
@@ -98,6 +100,9 @@ class Committer {
   // Accepts writes again after a full disk. ERR_READ_ONLY after a failure that only reopening
   // heals.
   Status Resume();
+
+  // Refuses all later writes until the database is reopened: what the store holds is unknown.
+  void Fail(const Status& cause) { Refuse(cause, /*resumable=*/false); }
 
   // Refuses new submissions, applies and syncs all accepted ones, joins the threads. Idempotent.
   void Stop();
@@ -154,6 +159,7 @@ class Committer {
   Status WriteGroup();
   void NoteForTiers();
   void HandOverMessages();
+  void NoteChanges();
   void PublishGroup();
   void CountGroup();
   void Refuse(const Status& cause, bool resumable);
@@ -179,6 +185,7 @@ class Committer {
   bool stopping_ = false;                           // GUARDED_BY(mutex_)
 
   // The committer thread's own, kept between groups so that their memory is reused.
+  std::shared_ptr<const Shards> shards_;  // of the group
   std::vector<std::unique_ptr<Submission>> taken_;
   size_t taken_next_ = 0;
   std::vector<std::unique_ptr<Submission>> group_;

@@ -21,8 +21,6 @@ void NameThisThread(const std::string& name) {
 #endif
 }
 
-namespace {
-
 void LowerThisThread(int nice) {
 #ifdef __linux__
   if (nice <= 0) return;
@@ -32,8 +30,6 @@ void LowerThisThread(int nice) {
   (void)nice;
 #endif
 }
-
-}  // namespace
 
 ThreadPool::ThreadPool(std::string name, int threads, ThreadPoolOptions options)
     : options_(options) {

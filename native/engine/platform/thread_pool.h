@@ -73,5 +73,7 @@ class ThreadPool {
 
 // Names the calling thread as debuggers and top show it (15 characters at most).
 void NameThisThread(const std::string& name);
+// Adds to the calling thread's niceness; see ThreadPoolOptions.
+void LowerThisThread(int nice);
 
 }  // namespace thermocline

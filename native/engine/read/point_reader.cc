@@ -43,21 +43,24 @@ Scratch& ThreadScratch() {
 }  // namespace
 
 void PointReader::NoteSampledHit(std::string_view key) {
-  NoteReads(static_cast<size_t>(deps_.shards->IndexOf(key)), ShardActivity::kHitSample);
+  const std::shared_ptr<const Shards> shards = deps_.shards.Load();
+  NoteReads(*shards, static_cast<size_t>(shards->IndexOf(key)), ShardActivity::kHitSample);
 }
 
-void PointReader::NoteReads(size_t shard, uint64_t records) {
-  if (deps_.activity != nullptr) deps_.activity->Read(shard, records, deps_.clock->NowMs());
+void PointReader::NoteReads(const Shards& shards, size_t shard, uint64_t records) {
+  if (shards.activity) shards.activity->Read(shard, records, deps_.clock->NowMs());
 }
 
 Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadView* view,
                               rocksdb::PinnableSlice* stored, std::string_view* value,
                               bool* found) {
   *found = false;
-  const Shards& shards = view ? *view->shards() : *deps_.shards;
+  // The ticket first: what a replaced family shows is then older than a write after the switch.
   const HotCache::FillTicket ticket = view ? HotCache::FillTicket{} : deps_.cache->BeginFill(hash);
+  const std::shared_ptr<const Shards> held = view ? view->shards() : deps_.shards.Load();
+  const Shards& shards = *held;
   const int shard = shards.IndexOf(key);
-  NoteReads(static_cast<size_t>(shard), 1);
+  NoteReads(shards, static_cast<size_t>(shard), 1);
   int level = 0;
   const rocksdb::Status s =
       AskStores(shard, shards, view, {key.data(), key.size()}, stored, &level);
@@ -185,7 +188,8 @@ bool PointReader::AskCache(ReadBatch* batch) {
 }
 
 void PointReader::Plan(ReadBatch* batch) {
-  const Shards& shards = batch->view ? *batch->view->shards() : *deps_.shards;
+  batch->shards = batch->view ? batch->view->shards() : deps_.shards.Load();
+  const Shards& shards = *batch->shards;
   auto& missing = batch->missing;
   for (auto& key : missing) key.shard = static_cast<uint16_t>(shards.IndexOf(key.bytes));
   if (shards.count() > 1) {
@@ -257,18 +261,21 @@ void PointReader::Fail(ReadBatch* batch, uint32_t index, const Status& status) {
 
 void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, ArenaWriter* writer) {
   const ReadView* view = batch->view.get();
-  const Shards& shards = view ? *view->shards() : *deps_.shards;
+  const Shards& shards = *batch->shards;
   rocksdb::ReadOptions options;
   if (view != nullptr) options.snapshot = view->snapshot();
   const auto* keys = batch->missing.data() + begin;
   const size_t count = end - begin;
   rocksdb::ColumnFamilyHandle* shard = shards.handles[keys[0].shard];
-  NoteReads(keys[0].shard, count);
+  NoteReads(shards, keys[0].shard, count);
   Scratch& scratch = ThreadScratch();
   for (size_t i = 0; i < count; i++) {
     scratch.keys[i] = {keys[i].bytes.data(), keys[i].bytes.size()};
     if (view == nullptr) scratch.tickets[i] = deps_.cache->BeginFill(keys[i].hash);
   }
+  // If the table was switched since the batch was planned, what the replaced family shows may be
+  // older than the tickets. It is still an answer, since the batch is older too.
+  const bool fill = view == nullptr && deps_.shards.Load() == batch->shards;
   if (count == 1) {
     int level = 0;
     scratch.statuses[0] =
@@ -295,16 +302,16 @@ void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, Aren
             envelope.expiry_ms == 0 ? 0 : (view ? view->clock_ms() : deps_.clock->NowMs());
         if (!envelope.is_tombstone() && !IsExpired(envelope, now)) {
           batch->results[key.index] = Keep(*batch, envelope.payload, writer);
-          if (view == nullptr) {
+          if (fill) {
             deps_.cache->Fill(key.bytes, key.hash, scratch.tickets[i], envelope.payload,
                               envelope.expiry_ms);
           }
-        } else if (view == nullptr) {
+        } else if (fill) {
           deps_.cache->FillAbsent(key.bytes, key.hash, scratch.tickets[i]);
         }
       }
     } else if (s.IsNotFound()) {
-      if (view == nullptr) deps_.cache->FillAbsent(key.bytes, key.hash, scratch.tickets[i]);
+      if (fill) deps_.cache->FillAbsent(key.bytes, key.hash, scratch.tickets[i]);
     } else {
       Fail(batch, key.index, Status::From(s, "reading keys"));
     }

@@ -62,7 +62,8 @@ struct ReadBatch {
     uint32_t index;
     uint16_t shard;
   };
-  std::vector<Key> missing;  // ordered by shard once planned
+  std::shared_ptr<const Shards> shards;  // that the batch is planned by
+  std::vector<Key> missing;              // ordered by shard once planned
   std::vector<std::pair<uint32_t, uint32_t>> chunks;
   std::atomic<size_t> next_chunk{0};
   std::atomic<size_t> chunks_left{0};
@@ -75,14 +76,13 @@ class PointReader {
  public:
   struct Dependencies {
     rocksdb::DB* db = nullptr;
-    std::shared_ptr<const Shards> shards;
+    CurrentShards shards;
     HotCache* cache = nullptr;
     EngineClock* clock = nullptr;
     ThreadPool* pool = nullptr;
     Metrics* metrics = nullptr;
-    ShardActivity* activity = nullptr;  // may be null
-    TierSet* tiers = nullptr;           // null: there is the hot store alone
-    HeatSketch* heat = nullptr;         // counts reads; null likewise
+    TierSet* tiers = nullptr;    // null: there is the hot store alone
+    HeatSketch* heat = nullptr;  // counts reads; null likewise
     // Told of each read of the present that a colder store answered. May be null.
     std::function<void(int shard, std::string_view key, uint64_t hash)> on_colder_read;
   };
@@ -127,7 +127,7 @@ class PointReader {
     if (++tick % ShardActivity::kHitSample == 0) NoteSampledHit(key);
   }
   void NoteSampledHit(std::string_view key);
-  void NoteReads(size_t shard, uint64_t records);
+  void NoteReads(const Shards& shards, size_t shard, uint64_t records);
   Status GetStored(std::string_view key, uint64_t hash, const ReadView* view,
                    rocksdb::PinnableSlice* stored, std::string_view* value, bool* found);
   // Asks the stores, hotter first. *level: which one had the key.

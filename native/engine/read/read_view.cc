@@ -4,9 +4,7 @@
 
 namespace thermocline {
 
-void ReadView::TakeAll(const TieredViewSource& tiers) {
-  const auto latch = tiers.latch->TakingView();
-  snapshot_ = db_->GetSnapshot();
+void ReadView::TakeColder(const TieredViewSource& tiers) {
   for (const ColderShards& colder : shards_->colder) colder_.push_back(colder.db->GetSnapshot());
   if (!tiers.intents->any()) return;
   intents_ = tiers.intents->At(snapshot_->GetSequenceNumber(), [&](const std::string& key) {

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <shared_mutex>
 #include <utility>
 #include <vector>
 
@@ -32,19 +33,18 @@ struct TieredViewSource {
 class ReadView {
  public:
   // `now` is asked before the snapshot is taken: a filter that runs in between keeps too much.
-  // `tiers` is not used if there is the hot store alone.
+  // Without a latch in `tiers` nothing may change the table, and there is the hot store alone.
   template <class Clock>
-  ReadView(rocksdb::DB* db, std::shared_ptr<const Shards> shards, Clock&& now,
+  ReadView(rocksdb::DB* db, const CurrentShards& shards, Clock&& now,
            std::shared_ptr<ViewClocks> clocks, const TieredViewSource& tiers = {})
-      : db_(db),
-        shards_(std::move(shards)),
-        clocks_(std::move(clocks)),
-        clock_ms_(clocks_->Open(now)) {
-    if (shards_->colder.empty()) {
-      snapshot_ = db_->GetSnapshot();
-    } else {
-      TakeAll(tiers);
-    }
+      : db_(db), clocks_(std::move(clocks)), clock_ms_(clocks_->Open(now)) {
+    // Table and snapshots are of one moment: after a switch of the table the replaced families get
+    // no more writes.
+    std::shared_lock<std::shared_mutex> latch;
+    if (tiers.latch != nullptr) latch = tiers.latch->TakingView();
+    shards_ = shards.Load();
+    snapshot_ = db_->GetSnapshot();
+    if (!shards_->colder.empty()) TakeColder(tiers);
   }
   ~ReadView() { Release(); }
   ReadView(const ReadView&) = delete;
@@ -70,10 +70,10 @@ class ReadView {
   uint64_t clock_ms() const { return clock_ms_; }
 
  private:
-  void TakeAll(const TieredViewSource& tiers);
+  void TakeColder(const TieredViewSource& tiers);
 
   rocksdb::DB* const db_;
-  const std::shared_ptr<const Shards> shards_;
+  std::shared_ptr<const Shards> shards_;  // constant once constructed
   const std::shared_ptr<ViewClocks> clocks_;
   const uint64_t clock_ms_;
   mutable const rocksdb::Snapshot* snapshot_ = nullptr;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "engine/record/coding.h"
 
@@ -27,31 +28,73 @@ double ShardActivity::Rate::At(uint64_t now_ms) const {
   return value * std::exp(-seconds / kRateSeconds) / kRateSeconds;
 }
 
+void ShardActivity::Rate::Join(const Rate& other, double share, uint64_t now_ms) {
+  value = (At(now_ms) + share * other.At(now_ms)) * kRateSeconds;
+  stamp_ms = now_ms;
+  total += static_cast<uint64_t>(share * static_cast<double>(other.total));
+}
+
+ShardActivity::ShardActivity(size_t shards) : cells_(shards) {
+  for (auto& cell : cells_) cell = std::make_shared<Cell>();
+}
+
+ShardActivity::ShardActivity(const ShardActivity& before, const ShardTable& table_before,
+                             const ShardTable& table, const std::vector<double>& share,
+                             uint64_t now_ms) {
+  const auto overlap = [](const ShardInfo& a, const ShardInfo& b) {
+    for (const SlotRange& one : a.slots) {
+      for (const SlotRange& other : b.slots) {
+        if (one.first <= other.last && other.first <= one.last) return true;
+      }
+    }
+    return false;
+  };
+  for (size_t i = 0; i < table.shards().size(); i++) {
+    const ShardInfo& shard = table.shards()[i];
+    const int kept = table_before.IndexOfId(shard.id);
+    if (kept >= 0 && table_before.shards()[static_cast<size_t>(kept)] == shard) {
+      cells_.push_back(before.cells_[static_cast<size_t>(kept)]);
+      continue;
+    }
+    auto cell = std::make_shared<Cell>();
+    cell->created_ms = now_ms;
+    for (size_t j = 0; j < table_before.shards().size(); j++) {
+      if (!overlap(shard, table_before.shards()[j])) continue;
+      const Cell& source = *before.cells_[j];
+      std::lock_guard lock(source.mutex);
+      cell->reads.Join(source.reads, share[i], now_ms);
+      cell->writes.Join(source.writes, share[i], now_ms);
+      cell->last_access_ms = std::max(cell->last_access_ms, source.last_access_ms);
+    }
+    cells_.push_back(std::move(cell));
+  }
+}
+
 void ShardActivity::Read(size_t shard, uint64_t records, uint64_t now_ms) {
-  Cell& cell = cells_[shard];
+  Cell& cell = *cells_[shard];
   std::lock_guard lock(cell.mutex);
   cell.reads.Add(records, now_ms);
   cell.last_access_ms = std::max(cell.last_access_ms, now_ms);
 }
 
 void ShardActivity::Write(size_t shard, uint64_t records, uint64_t now_ms) {
-  Cell& cell = cells_[shard];
+  Cell& cell = *cells_[shard];
   std::lock_guard lock(cell.mutex);
   cell.writes.Add(records, now_ms);
   cell.last_access_ms = std::max(cell.last_access_ms, now_ms);
 }
 
 ShardActivity::Snapshot ShardActivity::Get(size_t shard, uint64_t now_ms) const {
-  const Cell& cell = cells_[shard];
+  const Cell& cell = *cells_[shard];
   std::lock_guard lock(cell.mutex);
   return {cell.created_ms,   cell.last_access_ms,   cell.reads.total,
           cell.writes.total, cell.reads.At(now_ms), cell.writes.At(now_ms)};
 }
 
 void ShardActivity::SetCreated(uint64_t now_ms) {
-  for (Cell& cell : cells_) {
-    std::lock_guard lock(cell.mutex);
-    cell.created_ms = now_ms;
+  for (const auto& cell : cells_) {
+    std::lock_guard lock(cell->mutex);
+    cell->created_ms = now_ms;
   }
 }
 
@@ -59,7 +102,7 @@ std::string ShardActivity::Encode(const ShardTable& table) const {
   std::string encoded(1, static_cast<char>(kVersion));
   PutVarint32(&encoded, static_cast<uint32_t>(cells_.size()));
   for (size_t i = 0; i < cells_.size(); i++) {
-    const Cell& cell = cells_[i];
+    const Cell& cell = *cells_[i];
     std::lock_guard lock(cell.mutex);
     PutVarint32(&encoded, table.shards()[i].id);
     PutVarint32(&encoded, table.shards()[i].generation);
@@ -86,7 +129,7 @@ Status ShardActivity::Decode(std::string_view encoded, const ShardTable& table) 
     p += 16;
     const int index = table.IndexOfId(id);
     if (index < 0 || table.shards()[static_cast<size_t>(index)].generation != generation) continue;
-    Cell& cell = cells_[static_cast<size_t>(index)];
+    Cell& cell = *cells_[static_cast<size_t>(index)];
     std::lock_guard lock(cell.mutex);
     cell.created_ms = created;
     cell.last_access_ms = std::max(cell.last_access_ms, last_access);

@@ -39,7 +39,13 @@ class ShardActivity {
   };
 
   // One cell per shard of the table, in its order.
-  explicit ShardActivity(size_t shards) : cells_(shards) {}
+  explicit ShardActivity(size_t shards);
+
+  // For a table that was made from another one by splitting or merging. Shards that have kept their
+  // generation share their cell with the other. The others were created now, and their counts and
+  // rates are the sums of `share[i]` of those they were made from, by their index in `table`.
+  ShardActivity(const ShardActivity& before, const ShardTable& table_before,
+                const ShardTable& table, const std::vector<double>& share, uint64_t now_ms);
 
   void Read(size_t shard, uint64_t records, uint64_t now_ms);
   void Write(size_t shard, uint64_t records, uint64_t now_ms);
@@ -62,6 +68,7 @@ class ShardActivity {
 
     void Add(uint64_t count, uint64_t now_ms);
     double At(uint64_t now_ms) const;
+    void Join(const Rate& other, double share, uint64_t now_ms);
   };
   struct alignas(64) Cell {
     mutable std::mutex mutex;
@@ -71,7 +78,7 @@ class ShardActivity {
     uint64_t last_access_ms = 0;  // GUARDED_BY(mutex)
   };
 
-  std::vector<Cell> cells_;
+  std::vector<std::shared_ptr<Cell>> cells_;  // constant
 };
 
 enum class Temperature : uint8_t { kHot, kWarm, kCold, kFrozen };

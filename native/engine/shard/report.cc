@@ -6,8 +6,7 @@
 namespace thermocline {
 
 std::vector<ShardReport> ReportShards(rocksdb::DB* db, const Shards& shards,
-                                      const ShardActivity& activity, const TemperatureAges& ages,
-                                      uint64_t now_ms) {
+                                      const TemperatureAges& ages, uint64_t now_ms) {
   std::vector<ShardReport> reports;
   for (size_t i = 0; i < shards.handles.size(); i++) {
     const auto property = [&](const std::string& name) {
@@ -20,7 +19,7 @@ std::vector<ShardReport> ReportShards(rocksdb::DB* db, const Shards& shards,
     report.hot_keys = property(rocksdb::DB::Properties::kEstimateNumKeys);
     report.hot_table_bytes = property(rocksdb::DB::Properties::kTotalSstFilesSize);
     report.hot_memtable_bytes = property(rocksdb::DB::Properties::kCurSizeAllMemTables);
-    report.activity = activity.Get(i, now_ms);
+    report.activity = shards.activity->Get(i, now_ms);
     const uint64_t since = std::max(report.activity.last_access_ms, report.activity.created_ms);
     report.temperature = TemperatureOf(now_ms - std::min(now_ms, since), ages);
   }

@@ -25,10 +25,10 @@ struct ShardReport {
   Temperature temperature = Temperature::kHot;
 };
 
+// REQUIRES: shards.activity is there.
 // One report per shard, in the table's order. A shard that was never accessed counts its age from
 // its creation.
 std::vector<ShardReport> ReportShards(rocksdb::DB* db, const Shards& shards,
-                                      const ShardActivity& activity, const TemperatureAges& ages,
-                                      uint64_t now_ms);
+                                      const TemperatureAges& ages, uint64_t now_ms);
 
 }  // namespace thermocline

@@ -22,6 +22,8 @@ Status NeverCreated() {
   return {Code::kReadOnly, "the database was never completely created: open it for writing"};
 }
 
+std::string IngestFolderOf(const std::string& directory) { return directory + "/ingest"; }
+
 bool IsEmpty(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family) {
   const std::unique_ptr<rocksdb::Iterator> any(db->NewIterator(rocksdb::ReadOptions(), family));
   any->SeekToFirst();
@@ -125,6 +127,8 @@ Status HotStore::Destroy(const std::string& directory, rocksdb::Env* env) {
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const std::string& name : families.names)
     descriptors.emplace_back(name, rocksdb::ColumnFamilyOptions());
+  std::error_code ignored;
+  std::filesystem::remove_all(IngestFolderOf(directory), ignored);
   return Status::From(
       rocksdb::DestroyDB(directory, rocksdb::Options(options, rocksdb::ColumnFamilyOptions()),
                          descriptors),
@@ -202,7 +206,13 @@ Status HotStore::OpenRocks(const std::string& directory, const std::vector<std::
           ? rocksdb::DB::OpenForReadOnly(db_options_, directory, descriptors, &handles_, &db)
           : rocksdb::DB::Open(db_options_, directory, descriptors, &handles_, &db);
   db_.reset(db);
-  return Status::From(s, "opening the hot store");
+  if (!s.ok()) return Status::From(s, "opening the hot store");
+  keeper_ = std::make_shared<FamilyKeeper>(db);
+  directory_ = directory;
+  std::error_code ignored;
+  // What a copy that was cut short has left.
+  if (!options_.read_only) std::filesystem::remove_all(IngestFolderOf(directory_), ignored);
+  return {};
 }
 
 Status HotStore::CreateMeta() {
@@ -300,16 +310,22 @@ Status HotStore::OpenShards() {
   shards->table = table_;
   for (const ShardInfo& info : table_.shards()) {
     shards->handles.push_back(FindHandle(ShardColumnFamilyName(info.id, info.generation)));
+    shards->owned.push_back(keeper_->Own(shards->handles.back()));
   }
+  std::erase_if(handles_, [&](rocksdb::ColumnFamilyHandle* handle) {
+    return std::find(shards->handles.begin(), shards->handles.end(), handle) !=
+           shards->handles.end();
+  });
   if (!options_.read_only) {
-    for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+    for (rocksdb::ColumnFamilyHandle* handle : std::vector(handles_)) {
       uint32_t id;
       uint32_t generation;
       const bool is_shard = ParseShardColumnFamilyName(handle->GetName(), &id, &generation);
-      const auto& named = shards->handles;
-      if (!is_shard || std::find(named.begin(), named.end(), handle) != named.end()) continue;
+      if (!is_shard) continue;
       const rocksdb::Status s = db_->DropColumnFamily(handle);
       if (!s.ok()) return Status::From(s, "dropping an unused shard generation");
+      std::erase(handles_, handle);
+      db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
     }
     if (state_ == CreationState::kCreating) {
       state_ = CreationState::kReady;
@@ -318,19 +334,34 @@ Status HotStore::OpenShards() {
       if (!status.ok()) return status;
     }
   }
-  shards_ = std::move(shards);
+  shards_.Publish(std::move(shards));
   return {};
 }
 
+FamilyStore HotStore::families() const {
+  return {.db = db_.get(),
+          .keeper = keeper_,
+          .db_options = db_options_,
+          .shard_options = HotShardOptions(options_, shared_, shards()->count()),
+          .ingest_folder = IngestFolderOf(directory_)};
+}
+
 Status HotStore::Flush() {
-  std::vector<rocksdb::ColumnFamilyHandle*> families = shards_->handles;
-  families.push_back(meta_);
-  return Status::From(db_->Flush(rocksdb::FlushOptions(), families), "flushing");
+  for (;;) {
+    const std::shared_ptr<const Shards> shards = shards_.Load();
+    std::vector<rocksdb::ColumnFamilyHandle*> families = shards->handles;
+    families.push_back(meta_);
+    const rocksdb::Status s = db_->Flush(rocksdb::FlushOptions(), families);
+    // A shard was replaced meanwhile: its data is elsewhere now.
+    if (s.IsColumnFamilyDropped() && shards_.Load() != shards) continue;
+    return Status::From(s, "flushing");
+  }
 }
 
 void HotStore::Close() {
-  shards_.reset();
+  shards_.Publish(nullptr);
   if (!db_) return;
+  if (keeper_) keeper_->Close();
   for (rocksdb::ColumnFamilyHandle* handle : handles_) {
     db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
   }

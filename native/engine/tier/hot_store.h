@@ -9,8 +9,9 @@
 // column family is corruption, and one that the table does not name is a generation that never
 // took effect: it is dropped.
 //
-// Thread safety: Open and Close by one thread; db(), meta() and shards() are constant in between.
-// Ownership: owns the database and its column family handles.
+// Thread safety: Open and Close by one thread; db() and meta() are constant in between.
+// Ownership: owns the database and its column family handles; those of shards are shared with
+// whoever holds a Shards.
 #pragma once
 
 #include <rocksdb/db.h>
@@ -23,6 +24,7 @@
 
 #include "engine/options.h"
 #include "engine/rocks_options.h"
+#include "engine/shard/families.h"
 #include "engine/shard/shards.h"
 #include "engine/status.h"
 #include "engine/tier/meta.h"
@@ -52,7 +54,10 @@ class HotStore {
 
   rocksdb::DB* db() const { return db_.get(); }
   rocksdb::ColumnFamilyHandle* meta() const { return meta_; }
-  const std::shared_ptr<const Shards>& shards() const { return shards_; }
+  std::shared_ptr<const Shards> shards() const { return shards_.Load(); }
+  // The same, kept up to date. The engine publishes a table's families of all tiers here.
+  const CurrentShards& current_shards() const { return shards_; }
+  FamilyStore families() const;
   // After Open has failed: whether only because the store was created with a log and opened
   // without, or the other way round.
   bool created_otherwise() const { return created_otherwise_; }
@@ -86,14 +91,16 @@ class HotStore {
   RocksShared shared_;
   rocksdb::DBOptions db_options_;
   std::unique_ptr<rocksdb::DB> db_;
-  std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // all of them, destroyed by Close
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // but for the shards'; destroyed by Close
   rocksdb::ColumnFamilyHandle* meta_ = nullptr;
   ShardTable table_;
   CreationState state_ = CreationState::kCreating;
   TierIdentity identity_;
   bool created_otherwise_ = false;
   bool created_ = false;
-  std::shared_ptr<const Shards> shards_;
+  std::shared_ptr<FamilyKeeper> keeper_;  // owns the shards' handles
+  std::string directory_;
+  CurrentShards shards_;
 };
 
 }  // namespace thermocline

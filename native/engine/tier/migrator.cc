@@ -147,10 +147,12 @@ void Migrator::CheckLevels() {
 }
 
 void Migrator::SampleFrom(int level, int shard, const std::string& start, HeatSample* sample) {
-  const auto& handles = level == 0 ? deps_.shards->handles
-                                   : deps_.shards->colder[static_cast<size_t>(level) - 1].handles;
+  const std::shared_ptr<const Shards> shards = deps_.shards.Load();
+  if (shard >= shards->count()) return;  // merged away meanwhile
+  const auto& handles =
+      level == 0 ? shards->handles : shards->colder[static_cast<size_t>(level) - 1].handles;
   rocksdb::DB* const db =
-      level == 0 ? deps_.hot : deps_.shards->colder[static_cast<size_t>(level) - 1].db;
+      level == 0 ? deps_.hot : shards->colder[static_cast<size_t>(level) - 1].db;
   rocksdb::ReadOptions options;
   options.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> it(
@@ -165,11 +167,12 @@ void Migrator::SampleFrom(int level, int shard, const std::string& start, HeatSa
 // Looks at every shard from the hand on and from a few keys on that the tables' bounds offer.
 int Migrator::ChooseThreshold(int level, double share) {
   HeatSample sample{};
-  const auto& colder = deps_.shards->colder;
+  const std::shared_ptr<const Shards> shards = deps_.shards.Load();
+  const auto& colder = shards->colder;
   rocksdb::DB* const db = level == 0 ? deps_.hot : colder[static_cast<size_t>(level) - 1].db;
   const auto& handles =
-      level == 0 ? deps_.shards->handles : colder[static_cast<size_t>(level) - 1].handles;
-  for (int shard = 0; shard < deps_.shards->count(); shard++) {
+      level == 0 ? shards->handles : colder[static_cast<size_t>(level) - 1].handles;
+  for (int shard = 0; shard < shards->count(); shard++) {
     SampleFrom(level, shard, hands_[static_cast<size_t>(level)].second, &sample);
     rocksdb::ColumnFamilyMetaData meta;
     db->GetColumnFamilyMetaData(handles[static_cast<size_t>(shard)], &meta);
@@ -200,7 +203,7 @@ void Migrator::Sink(int level, uint64_t bytes) {
   // Once around: every shard, the first one in two parts.
   for (int visited = 0; visited <= deps_.shards->count() && freed < bytes;) {
     StepPlan plan;
-    plan.shard = hand_shard;
+    plan.shard = hand_shard % deps_.shards->count();  // there may be fewer than there were
     plan.from = level;
     plan.to = level + 1;
     plan.start = hand_key;
@@ -213,7 +216,7 @@ void Migrator::Sink(int level, uint64_t bytes) {
     if (!status.ok()) return;
     freed += static_cast<uint64_t>(static_cast<double>(result.bytes) * ratio);
     hand_key = result.next;
-    if (result.done) {
+    if (result.done || result.set_aside) {
       hand_key.clear();
       hand_shard = (hand_shard + 1) % deps_.shards->count();
       visited++;

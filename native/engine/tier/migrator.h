@@ -47,7 +47,7 @@ class Migrator {
     Stepper* stepper = nullptr;
     TierSet* tiers = nullptr;
     HeatSketch* heat = nullptr;
-    std::shared_ptr<const Shards> shards;
+    CurrentShards shards;
     rocksdb::DB* hot = nullptr;
     // Of a level: file_bytes, entries and deleted, memory_bytes, capacity_bytes.
     std::function<TierFigures(int level)> figures;

@@ -20,7 +20,8 @@ bool StepGuard::DeleteNeedsMarker(int shard, std::string_view key) const {
   if (registered_ && shard == shard_ && key >= start_) return true;
   rocksdb::ReadOptions options;
   options.read_tier = rocksdb::kBlockCacheTier;
-  for (const ColderShards& colder : deps_.shards->colder) {
+  const std::shared_ptr<const Shards> shards = deps_.shards.Load();
+  for (const ColderShards& colder : shards->colder) {
     rocksdb::PinnableSlice stored;
     const rocksdb::Status s =
         colder.db->Get(options, colder.handles[static_cast<size_t>(shard)], AsSlice(key), &stored);

@@ -31,7 +31,7 @@ namespace thermocline {
 class StepGuard {
  public:
   struct Dependencies {
-    std::shared_ptr<const Shards> shards;
+    CurrentShards shards;
     RangeIntents* intents = nullptr;
     rocksdb::DB* hot = nullptr;
     rocksdb::ColumnFamilyHandle* meta = nullptr;

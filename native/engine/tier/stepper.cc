@@ -117,13 +117,26 @@ Status Stepper::NoteChanges() {
   return {};
 }
 
+bool Stepper::IsSetAside(int shard) const {
+  return std::find(set_aside_.begin(), set_aside_.end(), shard) != set_aside_.end();
+}
+
 Status Stepper::Run(const StepPlan& plan, StepResult* result) {
   std::lock_guard lock(mutex_);
+  *result = StepResult();
+  if (plan.shard >= deps_.shards->count()) {
+    result->done = true;  // merged away meanwhile
+    return {};
+  }
+  if (IsSetAside(plan.shard)) {
+    result->set_aside = true;
+    result->next = plan.start;
+    return {};
+  }
   return RunLocked(plan, result);
 }
 
 Status Stepper::RunLocked(const StepPlan& plan, StepResult* result) {
-  *result = StepResult();
   // What an earlier step could not note must be durable before a store changes again.
   Status status = NoteChanges();
   if (status.ok()) status = ApplyIntentsLocked();
@@ -143,7 +156,7 @@ Status Stepper::ApplyIntents() {
 }
 
 Status Stepper::ApplyIntentsLocked() {
-  if (!deps_.tiers->intents().any()) return {};
+  if (!deps_.tiers->intents().any() || !set_aside_.empty()) return {};
   Status status = NoteChanges();
   // After the boundary no group is being written, so what is pending was written whole.
   if (status.ok()) status = deps_.at_boundary([] {}, /*durable=*/true);
@@ -444,7 +457,7 @@ Status Stepper::CopyToHot(int shard, const std::vector<TierChange>& changes, boo
 Status Stepper::Promote(int shard, const std::vector<std::string>& keys, uint64_t* copied) {
   std::lock_guard lock(mutex_);
   *copied = 0;
-  if (keys.empty()) return {};
+  if (keys.empty() || shard >= deps_.shards->count() || IsSetAside(shard)) return {};
   Registration registration(deps_);
   Status status = registration.Begin(shard, keys.front(), 0, /*durable=*/false, &covered_);
   if (!status.ok()) return status;

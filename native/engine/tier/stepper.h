@@ -68,6 +68,8 @@ struct StepResult {
   uint64_t scanned = 0;  // records looked at
   std::string next;      // where the next step goes on
   bool done = false;     // there is nothing from `next` on
+  // The shard is being split or merged: nothing was done, and `next` is where the step began.
+  bool set_aside = false;
 };
 
 // What has moved since the database was opened.
@@ -82,7 +84,7 @@ class Stepper {
     HotStore* hot = nullptr;
     TierSet* tiers = nullptr;
     StepGuard* guard = nullptr;
-    std::shared_ptr<const Shards> shards;
+    CurrentShards shards;
     EngineClock* clock = nullptr;
     // Runs fn on the committer's thread between two groups, and returns after it; with `durable`,
     // after everything written so far, fn's writes included, is durable.
@@ -108,6 +110,11 @@ class Stepper {
   }
   uint64_t promoted() const { return promoted_.load(std::memory_order_relaxed); }
 
+  // While shards are being split or merged no step touches them, and range deletes stay pending in
+  // all of them: what colder stores hold of them does not change. By index; empty: none.
+  // REQUIRES: Lock() is held; so it is when the table changes.
+  void SetAside(std::vector<int> shards) { set_aside_ = std::move(shards); }
+
   // No step runs while it is held.
   std::unique_lock<std::mutex> Lock() { return std::unique_lock(mutex_); }
 
@@ -127,6 +134,7 @@ class Stepper {
   using Visit = std::function<Status(std::string_view key, std::string_view stored,
                                      const Envelope& envelope, bool* moves)>;
 
+  bool IsSetAside(int shard) const;
   Status RunLocked(const StepPlan& plan, StepResult* result);
   Status ApplyIntentsLocked();
   Status Down(const StepPlan& plan, StepResult* result);
@@ -169,6 +177,7 @@ class Stepper {
   MoveCounters moves_[kTierCount][kTierCount];
   std::atomic<uint64_t> promoted_{0};
   RangeIntents::List covered_;   // of the step that runs
+  std::vector<int> set_aside_;   // GUARDED_BY(mutex_)
   std::vector<uint64_t> noted_;  // last_step by level, as recorded in hot's meta; 0: not known
 };
 

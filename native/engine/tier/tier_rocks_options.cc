@@ -24,6 +24,7 @@ rocksdb::DBOptions ColderDbOptions(const EngineOptions& options, const TierOptio
   db.bytes_per_sync = 1 * kMiB;
   // Reads of a sequential disk should be long ones.
   db.compaction_readahead_size = 2 * kMiB;
+  db.avoid_unnecessary_blocking_io = true;
   db.max_open_files = -1;
   db.max_file_opening_threads = 2;
   db.keep_log_file_num = 4;

@@ -150,7 +150,11 @@ std::shared_ptr<const Shards> TierSet::Extend(const std::shared_ptr<const Shards
   if (empty()) return hot;
   auto shards = std::make_shared<Shards>(*hot);
   for (const auto& store : stores_) {
-    shards->colder.push_back({store->tier(), store->db(), store->handles()});
+    ColderShards& colder = shards->colder.emplace_back();
+    colder.tier = store->tier();
+    colder.db = store->db();
+    colder.owned = store->shards();
+    for (const FamilyPtr& family : colder.owned) colder.handles.push_back(family.get());
   }
   return shards;
 }

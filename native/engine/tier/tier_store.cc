@@ -143,6 +143,7 @@ Status TierStore::OpenRocks(const EngineOptions& options, const RocksShared& sha
           : rocksdb::DB::Open(db_options_, place_.directory, families, &handles_, &db);
   db_.reset(db);
   if (!s.ok()) return Status::From(s, "opening " + Named());
+  keeper_ = std::make_shared<FamilyKeeper>(db);
   for (rocksdb::ColumnFamilyHandle* handle : handles_) {
     if (handle->GetName() == kMetaColumnFamily) meta_ = handle;
   }
@@ -181,8 +182,27 @@ Status TierStore::CreateMissingShards(const EngineOptions& options, const ShardT
     handles_.insert(handles_.end(), created.begin(), created.end());
     if (!s.ok()) return Status::From(s, "creating the shards of " + Named());
   }
+  std::vector<FamilyPtr> shards;
   for (const ShardInfo& info : table.shards()) {
-    shard_handles_.push_back(find(ShardColumnFamilyName(info.id, info.generation)));
+    rocksdb::ColumnFamilyHandle* const family =
+        find(ShardColumnFamilyName(info.id, info.generation));
+    shards.push_back(keeper_->Own(family));
+    std::erase(handles_, family);
+  }
+  SetShards(std::move(shards));
+  return options.read_only ? Status() : DropUnnamed();
+}
+
+// Generations that never took effect, or that were replaced shortly before a crash.
+Status TierStore::DropUnnamed() {
+  for (rocksdb::ColumnFamilyHandle* handle : std::vector(handles_)) {
+    uint32_t id;
+    uint32_t generation;
+    if (!ParseShardColumnFamilyName(handle->GetName(), &id, &generation)) continue;
+    const rocksdb::Status s = db_->DropColumnFamily(handle);
+    if (!s.ok()) return Status::From(s, "dropping an unused shard generation");
+    std::erase(handles_, handle);
+    db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
   }
   return {};
 }
@@ -277,11 +297,12 @@ Status TierStore::Open(const EngineOptions& options, const RocksShared& shared,
 
 void TierStore::Close() {
   if (!db_) return;
+  SetShards({});
+  if (keeper_) keeper_->Close();
   for (rocksdb::ColumnFamilyHandle* handle : handles_) {
     db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
   }
   handles_.clear();
-  shard_handles_.clear();
   meta_ = nullptr;
   db_->Close().PermitUncheckedError();
   db_.reset();
@@ -307,7 +328,8 @@ Status TierStore::Apply(int shard, const std::vector<TierChange>& changes) {
 }
 
 Status TierStore::ApplyAsBatch(int shard, const std::vector<TierChange>& changes) {
-  rocksdb::ColumnFamilyHandle* const family = shard_handles_[static_cast<size_t>(shard)];
+  const FamilyPtr held = shards()[static_cast<size_t>(shard)];
+  rocksdb::ColumnFamilyHandle* const family = held.get();
   rocksdb::WriteBatch batch;
   rocksdb::Status s;
   for (const TierChange& change : changes) {
@@ -330,7 +352,8 @@ Status TierStore::WriteChange(rocksdb::WriteBatch* batch) {
 }
 
 Status TierStore::ApplyAsTable(int shard, const std::vector<TierChange>& changes) {
-  rocksdb::ColumnFamilyHandle* const family = shard_handles_[static_cast<size_t>(shard)];
+  const FamilyPtr held = shards()[static_cast<size_t>(shard)];
+  rocksdb::ColumnFamilyHandle* const family = held.get();
   TierOwnRecord next = own_;
   next.identity.last_step++;
   const std::string path = IngestFolder() + "/" + std::to_string(next.identity.last_step) + ".sst";
@@ -361,7 +384,8 @@ Status TierStore::ApplyAsTable(int shard, const std::vector<TierChange>& changes
 
 Status TierStore::AppendRangeDelete(rocksdb::WriteBatch* batch,
                                     const RangeIntentRecord& range) const {
-  for (rocksdb::ColumnFamilyHandle* family : shard_handles_) {
+  for (const FamilyPtr& shard : shards()) {
+    rocksdb::ColumnFamilyHandle* const family = shard.get();
     std::string end = range.end;
     if (!range.has_end) {
       const std::unique_ptr<rocksdb::Iterator> last(
@@ -388,14 +412,22 @@ Status TierStore::DeleteRanges(const RangeIntents::List& ranges) {
 }
 
 Status TierStore::Flush() {
-  std::vector<rocksdb::ColumnFamilyHandle*> families = shard_handles_;
-  families.push_back(meta_);
-  return Status::From(db_->Flush(rocksdb::FlushOptions(), families), "flushing " + Named());
+  for (;;) {
+    const std::vector<FamilyPtr> held = shards();
+    std::vector<rocksdb::ColumnFamilyHandle*> families = {meta_};
+    for (const FamilyPtr& shard : held) families.push_back(shard.get());
+    const rocksdb::Status s = db_->Flush(rocksdb::FlushOptions(), families);
+    // A shard was replaced meanwhile.
+    if (s.IsColumnFamilyDropped() && shards() != held) continue;
+    return Status::From(s, "flushing " + Named());
+  }
 }
 
 bool TierStore::IsEmpty() const {
-  return std::all_of(shard_handles_.begin(), shard_handles_.end(),
-                     [this](auto* family) { return IsEmptyFamily(db_.get(), family); });
+  const std::vector<FamilyPtr> held = shards();
+  return std::all_of(held.begin(), held.end(), [this](const FamilyPtr& family) {
+    return IsEmptyFamily(db_.get(), family.get());
+  });
 }
 
 }  // namespace thermocline

@@ -8,9 +8,10 @@
 // table with the tier's own compression and ingested, so that nothing is compressed twice; small
 // ones are a synced batch.
 //
-// Thread safety: one thread changes it at a time (the steps' lock); db() and handles() are constant
-// between Open and Close, and identity() between changes.
-// Ownership: owns the database and its column family handles.
+// Thread safety: one thread changes it at a time (the steps' lock), its table included; db() is
+// constant between Open and Close, and identity() between changes. families() from any thread.
+// Ownership: owns the database and its column family handles; those of shards are shared with
+// whoever holds a Shards.
 #pragma once
 
 #include <rocksdb/db.h>
@@ -18,12 +19,14 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/options.h"
 #include "engine/rocks_options.h"
+#include "engine/shard/families.h"
 #include "engine/shard/shard_table.h"
 #include "engine/status.h"
 #include "engine/tier/expiry_filter.h"
@@ -84,7 +87,19 @@ class TierStore {
   const TierOptions& options() const { return options_; }
   const TierIdentity& identity() const { return own_.identity; }
   rocksdb::DB* db() const { return db_.get(); }
-  const std::vector<rocksdb::ColumnFamilyHandle*>& handles() const { return shard_handles_; }
+  // By shard index.
+  std::vector<FamilyPtr> shards() const {
+    std::lock_guard lock(shards_mutex_);
+    return shard_handles_;
+  }
+  // The table has changed. REQUIRES: the steps' lock.
+  void SetShards(std::vector<FamilyPtr> shards) {
+    std::lock_guard lock(shards_mutex_);
+    shard_handles_ = std::move(shards);
+  }
+  FamilyStore families() const {
+    return {db_.get(), keeper_, db_options_, shard_options_, IngestFolder()};
+  }
   const std::shared_ptr<rocksdb::Cache>& block_cache() const { return block_cache_; }
   uint64_t ingested_bytes() const { return ingested_bytes_; }
   const StoreActivity& activity() const { return *activity_; }
@@ -93,6 +108,7 @@ class TierStore {
   Status OpenRocks(const EngineOptions& options, const RocksShared& shared, const ShardTable& table,
                    std::shared_ptr<ExpiryFilterFactory> filter, bool create);
   Status CreateMissingShards(const EngineOptions& options, const ShardTable& table);
+  Status DropUnnamed();
   Status ReadOwn(TierOwnRecord* own, bool* found) const;
   // Adds the raised change number to a batch; it counts once the batch is written.
   Status AppendIdentity(rocksdb::WriteBatch* batch, const TierOwnRecord& next) const;
@@ -114,9 +130,11 @@ class TierStore {
   rocksdb::DBOptions db_options_;
   rocksdb::ColumnFamilyOptions shard_options_;
   std::unique_ptr<rocksdb::DB> db_;
-  std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // all of them, destroyed by Close
+  std::shared_ptr<FamilyKeeper> keeper_;               // owns the shards' handles
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // the others; destroyed by Close
   rocksdb::ColumnFamilyHandle* meta_ = nullptr;
-  std::vector<rocksdb::ColumnFamilyHandle*> shard_handles_;  // by shard index
+  mutable std::mutex shards_mutex_;
+  std::vector<FamilyPtr> shard_handles_;  // by shard index; GUARDED_BY(shards_mutex_)
   std::atomic<uint64_t> ingested_bytes_{0};
 };
 

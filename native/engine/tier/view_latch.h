@@ -18,6 +18,9 @@
 //     has ended.
 // If C is not visible, the same cases show that the source still has what C is about, in the view.
 //
+// A switch of the shard table holds the exclusive side while it publishes the new one, which takes
+// no time: so a view's table and snapshots are of one moment.
+//
 // Thread safety: all methods from any thread.
 //
 // Rejected: holding the exclusive side throughout a change. It makes the same argument simpler, and
