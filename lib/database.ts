@@ -97,7 +97,9 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
     this.shards = new Shards<K, V>({
       native,
       keys,
+      location,
       check: () => this.checkOpen(),
+      flush: () => this.#writes.flush(),
       iterate: (first, last, options) => this.#iterate('entries', options, [first, last]),
     });
     this.#writes = new Writes(native, keys, values, readOnly, durability, maxInFlight, () => this.emit('drain'));

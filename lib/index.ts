@@ -42,7 +42,9 @@ export type {
 export type { KeyRange } from './range.ts';
 export type { LiveServer } from './serve/live-server.ts';
 export type { ServeOptions } from './serve/options.ts';
+export type { ShardJobOptions, ShardProgress } from './shard-jobs.ts';
 export type { MergeOptions, ShardMove, ShardMoveProgress, SplitOptions } from './shard-move.ts';
+export type { ShardRestoreOptions, ShardSnapshot } from './shard-snapshots.ts';
 export { type ShardInfo, Shards, type ShardTier, type Temperature } from './shards.ts';
 export type { Size } from './size.ts';
 export { Snapshot } from './snapshot.ts';

@@ -191,6 +191,9 @@ export interface NativeDatabase {
     lastSlot?: number,
   ): NativeCursor | undefined;
   shards(ticket: number): void;
+  snapshotShards(ticket: number, ids: readonly number[], dir: string, job: NativeShardJob): void;
+  /** `as`: the shard to replace, or -1 for the one that owns the same slots. */
+  restoreShards(ticket: number, dir: string, as: number, job: NativeShardJob): void;
   backup(ticket: number, dir: string, keep: number): void;
   verify(ticket: number): void;
   flush(ticket: number): void;
@@ -205,12 +208,26 @@ export interface NativeDatabase {
   close(ticket: number): void;
 }
 
+/** What progress of a snapshot or restore of shards is asked of. */
+export type NativeShardJob = { readonly job: unique symbol };
+
+export interface NativeShardSnapshot {
+  shards: number[];
+  files: number;
+  linked: number;
+  bytes: number;
+  keys: number;
+}
+
 interface NativeAddon {
   readonly codes: readonly string[];
   open(ticket: number, location: string, options: NativeOptions): void;
   destroy(ticket: number, location: string): void;
   backups(ticket: number, dir: string, verify: boolean): void;
   restore(ticket: number, dir: string, id: number, location: string): void;
+  shardJob(): NativeShardJob;
+  shardJobProgress(job: NativeShardJob): [bytes: number, total: number];
+  shardJobAbort(job: NativeShardJob): void;
   slotOf(key: Uint8Array): number;
   probeDisk(ticket: number, folder: string, fileBytes: number, seconds: number, queueDepths: readonly number[]): void;
   dropFileCache(ticket: number, folder: string): void;

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { call } from './dispatcher.ts';
 import type { KeyCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
@@ -6,7 +7,9 @@ import type { NativeDatabase, NativeShard } from './native.ts';
 import { native } from './native.ts';
 import type { IteratorOptions } from './operations.ts';
 import { keyBytes } from './range.ts';
+import type { ShardJobOptions } from './shard-jobs.ts';
 import { checkShardId, type MergeOptions, type ShardMove, type SplitOptions, startShardMove } from './shard-move.ts';
+import { type ShardRestoreOptions, type ShardSnapshot, ShardSnapshots } from './shard-snapshots.ts';
 
 /** Slots that keys are spread over, by Redis Cluster's rule. */
 export const SLOTS = 16_384;
@@ -77,18 +80,26 @@ function shardInfo(shard: NativeShard): ShardInfo {
 export interface ShardsSource<K, V> {
   native: NativeDatabase;
   keys: KeyCodec<K>;
+  location: string;
   /** Throws if the database is not open. */
   check(): void;
+  /** Sends what was packed. */
+  flush(): void;
   iterate(first: number, last: number, options: IteratorOptions<K, V> | undefined): DatabaseIterator<K, V>;
 }
 
 /** The parts that a database is divided into, each owning some of the slots. As `db.shards`. */
 export class Shards<K = string, V = Buffer> {
   readonly #source: ShardsSource<K, V>;
+  readonly #snapshots: ShardSnapshots;
 
   /** @internal */
   constructor(source: ShardsSource<K, V>) {
     this.#source = source;
+    this.#snapshots = new ShardSnapshots(source.native, source.location, () => {
+      source.check();
+      source.flush();
+    });
   }
 
   /**
@@ -154,6 +165,71 @@ export class Shards<K = string, V = Buffer> {
   merge(a: number, b: number, options?: MergeOptions): ShardMove {
     this.#source.check();
     return startShardMove(this.#source.native, checkShardId(a), checkShardId(b), options);
+  }
+
+  /**
+   * Writes a snapshot of one or several shards to a folder, while reads and writes go on. All are of one moment: every
+   * write acknowledged before the call is in it, and of a batch all or nothing. Of the shards' tables, in all tiers, hard
+   * links are made where the file system allows it, and copies elsewhere, so the cost follows what the shards hold and not
+   * what the database holds. A folder on another disk is worth more than links: a damaged disk damages both names of a file.
+   *
+   * @param dir missing or empty; it appears when the snapshot is complete
+   * @throws ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_LOCKED if another snapshot is being written there, ERR_ABORTED,
+   * ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_CLOSED
+   * @example
+   * ```ts
+   * await db.shards.snapshot([0, 1], './shards-0-and-1');
+   * ```
+   */
+  snapshot(ids: number | readonly number[], dir: string, options?: ShardJobOptions): Promise<ShardSnapshot> {
+    return this.#snapshots.take(ids, dir, options);
+  }
+
+  /**
+   * Replaces shards by what a snapshot holds. Every file's checksum is compared before anything is touched; then all the
+   * snapshot's shards are replaced at once, or none. The database may be another one, on another machine: its shards must
+   * own exactly the slots that the snapshot's did. Iterators and snapshots that are open go on showing what was there;
+   * open transactions that have read anything conflict. What is replaced is not in `changes()`.
+   *
+   * @returns the ids of the shards that were replaced
+   * @throws ERR_CORRUPTION if the snapshot is damaged, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_FORMAT_VERSION,
+   * ERR_ABORTED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_CLOSED; the database is as it was
+   * @example
+   * ```ts
+   * await db.shards.restore('./shards-0-and-1');
+   * ```
+   */
+  restore(dir: string, options?: ShardRestoreOptions): Promise<number[]> {
+    return this.#snapshots.restore(dir, options);
+  }
+
+  /**
+   * A snapshot of shards as a stream of bytes, for a socket or a file elsewhere. It is taken when the stream is first read;
+   * until the stream ends, its files are kept in the database's folder.
+   *
+   * @throws as `snapshot`, through the stream
+   * @example
+   * ```ts
+   * await pipeline(db.shards.snapshotStream(0), socket);
+   * ```
+   */
+  snapshotStream(ids: number | readonly number[], options?: ShardJobOptions): Readable {
+    return this.#snapshots.send(ids, options);
+  }
+
+  /**
+   * Replaces shards by what a stream of `snapshotStream` brings: it is received completely, then restored as from a folder.
+   *
+   * @returns the ids of the shards that were replaced
+   * @throws ERR_CORRUPTION if the stream is cut short or damaged, ERR_INVALID_ARGUMENT if it is none of ours; else as
+   * `restore`
+   * @example
+   * ```ts
+   * server.on('connection', async (socket) => console.log(await db.shards.restoreStream(socket)));
+   * ```
+   */
+  restoreStream(stream: AsyncIterable<Uint8Array>, options?: ShardRestoreOptions): Promise<number[]> {
+    return this.#snapshots.receive(stream, options);
   }
 
   /**

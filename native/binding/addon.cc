@@ -12,6 +12,7 @@
 #include "binding/database.h"
 #include "binding/environment.h"
 #include "binding/reshard.h"
+#include "binding/shards.h"
 #include "binding/snapshot.h"
 #include "binding/tiers.h"
 #include "binding/topic.h"
@@ -186,6 +187,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("dropFileCache", Napi::Function::New<DropFileCache>(env, "dropFileCache"));
   exports.Set("backups", Napi::Function::New<Backups>(env, "backups"));
   exports.Set("restore", Napi::Function::New<Restore>(env, "restore"));
+  ExportShardJobs(env, exports);
   exports.Set("slotOf", Napi::Function::New<SlotOfKey>(env, "slotOf"));
   exports.Set("setDispatcher", Napi::Function::New<SetDispatcher>(env, "setDispatcher"));
   exports.Set("pinRequest", Napi::Function::New<PinRequest>(env, "pinRequest"));

@@ -8,6 +8,7 @@
 #include "binding/async_op.h"
 #include "binding/cursor.h"
 #include "binding/reshard.h"
+#include "binding/shards.h"
 #include "binding/snapshot.h"
 #include "binding/stats.h"
 #include "binding/tiers.h"
@@ -98,6 +99,8 @@ Napi::Function DatabaseWrap::Define(Napi::Env env) {
                          InstanceMethod<&DatabaseWrap::Compact>("compact"),
                          InstanceMethod<&DatabaseWrap::ApproximateSize>("approximateSize"),
                          InstanceMethod<&DatabaseWrap::Shards>("shards"),
+                         InstanceMethod<&DatabaseWrap::SnapshotShards>("snapshotShards"),
+                         InstanceMethod<&DatabaseWrap::RestoreShards>("restoreShards"),
                          InstanceMethod<&DatabaseWrap::Backup>("backup"),
                          InstanceMethod<&DatabaseWrap::Verify>("verify"),
                          InstanceMethod<&DatabaseWrap::Stats>("stats"),
@@ -510,6 +513,14 @@ void DatabaseWrap::Shards(const Napi::CallbackInfo& info) {
     return ShardsToJs(env, reports);
   };
   StartAsync(state_->environment, state_->session->engine().task_pool(), std::move(op));
+}
+
+void DatabaseWrap::SnapshotShards(const Napi::CallbackInfo& info) {
+  thermocline::SnapshotShards(info, state_->session);
+}
+
+void DatabaseWrap::RestoreShards(const Napi::CallbackInfo& info) {
+  thermocline::RestoreShards(info, state_->session);
 }
 
 // backup(ticket, dir, keep) -> {id, created, bytes, files}

@@ -57,6 +57,8 @@ class DatabaseWrap : public Napi::ObjectWrap<DatabaseWrap> {
   void Flush(const Napi::CallbackInfo& info);
   void Compact(const Napi::CallbackInfo& info);
   void Shards(const Napi::CallbackInfo& info);
+  void SnapshotShards(const Napi::CallbackInfo& info);
+  void RestoreShards(const Napi::CallbackInfo& info);
   void Backup(const Napi::CallbackInfo& info);
   void Verify(const Napi::CallbackInfo& info);
   void ApproximateSize(const Napi::CallbackInfo& info);

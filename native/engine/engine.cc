@@ -28,6 +28,7 @@ constexpr const char* kLockFile = "LOCK";
 constexpr const char* kHotDirectory = "hot";
 constexpr const char* kTopicsDirectory = "topics";
 constexpr int kTaskThreads = 2;
+constexpr int kShardThreads = 2;
 // How often the shards' times are written while there are writes. They are also written at close.
 constexpr uint64_t kKeepShardTimesMs = 5 * 60 * 1000;
 constexpr int kBackgroundNice = 10;
@@ -188,6 +189,7 @@ Status Engine::OpenParts() {
   task_pool_ = pool("tc-task", kTaskThreads, WorkClass::kTask, 0);
   background_pool_ =
       pool("tc-background", options_.threads.maintenance, WorkClass::kBackground, kBackgroundNice);
+  shard_pool_ = pool("tc-shard", kShardThreads, WorkClass::kBackground, 0);
   reader_ = std::make_unique<PointReader>(PointReader::Dependencies{
       .db = store_.db(),
       .shards = shards_,
@@ -218,6 +220,7 @@ Status Engine::OpenParts() {
   }
   OpenMetrics();
   OpenResharder();
+  OpenSnapshots();
   lock_.SetNote(boot);
   return {};
 }
@@ -438,6 +441,7 @@ void Engine::Close() {
     if (task_pool_) task_pool_->Shutdown();
     if (background_pool_) background_pool_->Shutdown();
     if (reshard_pool_) reshard_pool_->Shutdown();
+    if (shard_pool_) shard_pool_->Shutdown();
     if (store_.db() != nullptr && committer_) {
       // First, since the clock's record could meet a full disk and hide that from the flush.
       if (!store_.has_log()) close_status_ = Flush();
@@ -447,6 +451,8 @@ void Engine::Close() {
     }
     CloseFeed();
     auto_splitter_.reset();
+    snapshotter_.reset();
+    restorer_.reset();
     resharder_.reset();
     migrator_.reset();
     reader_.reset();

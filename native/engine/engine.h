@@ -12,6 +12,7 @@
 //   Stepper      moves records between the stores                 tier/
 //   Migrator     decides what to move, and when                   tier/
 //   Resharder    splits and merges shards                         shard/
+//   ShardSnapshotter, ShardRestorer   shards to folders and back  snapshot/
 //   Metrics      counters and latency histograms                  metrics/
 //
 // Thread safety: every method from any thread between Open and Close.
@@ -52,6 +53,8 @@
 #include "engine/shard/auto_splitter.h"
 #include "engine/shard/report.h"
 #include "engine/shard/resharder.h"
+#include "engine/snapshot/shard_restore.h"
+#include "engine/snapshot/shard_snapshot.h"
 #include "engine/status.h"
 #include "engine/tier/hot_store.h"
 #include "engine/tier/migrator.h"
@@ -179,6 +182,8 @@ class Engine {
   ThreadPool& background_pool() { return *background_pool_; }
   // For splits and merges: they may take hours, or be paused. Made when it is first used.
   ThreadPool& reshard_pool();
+  // For snapshots and restores of shards, several at once.
+  ThreadPool& shard_pool() { return *shard_pool_; }
   EngineGauges Gauges();
   std::vector<ShardReport> ShardReports();
   // See backup/backup.h. ERR_READ_ONLY for a database that is open read-only, ERR_INVALID_ARGUMENT
@@ -213,6 +218,9 @@ class Engine {
   HeatSketch* heat() { return heat_.get(); }
   // Splits and merges shards; null when read-only.
   Resharder* resharder() { return resharder_.get(); }
+  // Both null when read-only.
+  ShardSnapshotter* snapshotter() { return snapshotter_.get(); }
+  ShardRestorer* restorer() { return restorer_.get(); }
   TierReport ReportTiers();
 
  private:
@@ -227,6 +235,7 @@ class Engine {
   void OpenStepper();
   void OpenMigrator();
   void OpenResharder();
+  void OpenSnapshots();
   TierFigures FiguresOf(int level);
   bool DiskOf(int level, uint64_t* capacity, uint64_t* used);
   // The store of a level, as RocksDB sees it.
@@ -273,6 +282,7 @@ class Engine {
   std::unique_ptr<ThreadPool> background_pool_;
   std::once_flag reshard_pool_made_;
   std::unique_ptr<ThreadPool> reshard_pool_;
+  std::unique_ptr<ThreadPool> shard_pool_;
   uint64_t shard_times_kept_ms_ = 0;  // the committer's thread's own, once open
   std::unique_ptr<PointReader> reader_;
   std::unique_ptr<ChangeFeed> feed_;      // none when read-only, or turned off
@@ -289,6 +299,8 @@ class Engine {
   ChangeNotes change_notes_;
   std::unique_ptr<Resharder> resharder_;         // none when read-only
   std::unique_ptr<AutoSplitter> auto_splitter_;  // likewise, and unless the options ask for it
+  std::unique_ptr<ShardSnapshotter> snapshotter_;  // likewise none when read-only
+  std::unique_ptr<ShardRestorer> restorer_;
   std::once_flag closed_;
   Status close_status_;
 };

@@ -9,13 +9,14 @@ import type { Output } from '../output.ts';
 import { startProgress } from '../progress.ts';
 import { formatTable, formatTabs } from '../table.ts';
 import { formatBytes, formatCount } from '../text.ts';
+import { addShardSnapshots } from './shard-snapshots.ts';
 
 /** Slots that one character of the map stands for, and characters of one of its lines. */
 const STEP = 64;
 const WIDTH = 64;
 const SYMBOLS = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
-/** `thermocline shards <db>`, `thermocline shards split <db> <id>` and `thermocline shards merge <db> <a> <b>` */
+/** `thermocline shards <db>` and, below it, `split`, `merge`, `snapshot` and `restore` */
 export function addShards(program: Command, output: Output): void {
   const shards = program
     .command('shards')
@@ -47,6 +48,7 @@ export function addShards(program: Command, output: Output): void {
     .argument('<a>', 'the shard that stays', numberOf)
     .argument('<b>', 'the shard that is added to it', numberOf)
     .action((location: string, a: number, b: number) => move(location, output, (db) => db.shards.merge(a, b)));
+  addShardSnapshots(shards, output);
 }
 
 function numberOf(text: string): number {

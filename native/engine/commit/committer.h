@@ -104,6 +104,10 @@ class Committer {
   // Refuses all later writes until the database is reopened: what the store holds is unknown.
   void Fail(const Status& cause) { Refuse(cause, /*resumable=*/false); }
 
+  // Makes every open transaction that has read anything conflict: what it read was replaced.
+  // REQUIRES: at a boundary, and the store has been written to, since this takes a commit id.
+  void ConflictAll() { recent_.RecordRange("", "", /*has_end=*/false, next_commit_id_++); }
+
   // Refuses new submissions, applies and syncs all accepted ones, joins the threads. Idempotent.
   void Stop();
 

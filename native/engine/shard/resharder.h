@@ -129,6 +129,9 @@ class Resharder {
   // Where the bytes of a shard lie, from a sample of its records.
   Status Weigh(const Shards& shards, int shard, SlotWeights* weights) const;
 
+  // Held by whatever replaces shards: one split, merge or restore at a time.
+  std::timed_mutex& turn() { return turn_; }
+
   // For tests: called between the parts of a move, in its thread. A move that is told to stop
   // cleans up like one that failed.
   enum class Point {

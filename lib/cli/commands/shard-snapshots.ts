@@ -1,0 +1,67 @@
+import type { Command } from 'commander';
+import type { ShardJobOptions } from '../../index.ts';
+import { writing } from '../database.ts';
+import { CliError } from '../errors.ts';
+import { catchInterrupts } from '../interrupt.ts';
+import type { Output } from '../output.ts';
+import { startProgress } from '../progress.ts';
+import { formatTabs } from '../table.ts';
+import { formatBytes, formatCount } from '../text.ts';
+
+/** `thermocline shards snapshot <db> <ids> <dir>` and `thermocline shards restore <db> <dir>` */
+export function addShardSnapshots(shards: Command, output: Output): void {
+  shards
+    .command('snapshot')
+    .description('write a snapshot of shards, all of one moment, to a folder')
+    .argument('<db>', 'folder of the database')
+    .argument('<ids>', 'the shards, with commas between them', idsOf)
+    .argument('<dir>', 'folder of the snapshot: missing or empty')
+    .action(async (location: string, ids: number[], dir: string) => {
+      const taken = await job((options) =>
+        writing(location, { createIfMissing: false }, (db) => db.shards.snapshot(ids, dir, options)),
+      );
+      const { shards: of, keys, files, linked, bytes } = taken;
+      if (!output.isTerminal) return output.write(formatTabs([[of.join(','), keys, files, linked, bytes].map(String)]));
+      const copies = linked === files ? 'hard links all' : `${formatCount(linked)} of them hard links`;
+      await output.line(`shards ${of.join(', ')}: ${formatBytes(bytes)} in ${formatCount(files)} files, ${copies}`);
+    });
+  shards
+    .command('restore')
+    .description('replace shards by what a snapshot holds, after every checksum of it was compared')
+    .argument('<db>', 'folder of the database')
+    .argument('<dir>', 'folder of the snapshot')
+    .option('--as <id>', 'the shard to replace (default: the one that owns the same slots)', idOf)
+    .action(async (location: string, dir: string, { as }: { as?: number }) => {
+      const ids = await job((options) =>
+        writing(location, { createIfMissing: false }, (db) =>
+          db.shards.restore(dir, as === undefined ? options : { ...options, as }),
+        ),
+      );
+      await output.line(ids.join(','));
+    });
+}
+
+/** Runs what can be aborted by Ctrl-C, with a bar. */
+async function job<T>(run: (options: ShardJobOptions) => Promise<T>): Promise<T> {
+  const interrupt = catchInterrupts();
+  const bar = startProgress(1);
+  try {
+    return await run({
+      signal: interrupt.signal,
+      onProgress: ({ bytes, totalBytes }) => bar.update(totalBytes === 0 ? 0 : bytes / totalBytes, 0),
+    });
+  } finally {
+    bar.stop();
+    interrupt.dispose();
+  }
+}
+
+function idOf(text: string): number {
+  const id = /^\d{1,10}$/.test(text) ? Number(text) : 2 ** 32;
+  if (id < 2 ** 32) return id;
+  throw new CliError(`${text} is no shard id, which is a whole number from 0`, { code: 'ERR_INVALID_ARGUMENT' });
+}
+
+function idsOf(text: string): number[] {
+  return text.split(',').map(idOf);
+}

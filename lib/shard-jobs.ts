@@ -1,0 +1,60 @@
+import { call } from './dispatcher.ts';
+import { invalid, ThermoclineError } from './error.ts';
+import { type NativeShardJob, native } from './native.ts';
+import { checkObject } from './options.ts';
+
+const PROGRESS_MS = 100;
+
+/** How far a snapshot or restore of shards is: bytes whose checksums were computed or compared. */
+export interface ShardProgress {
+  bytes: number;
+  /** 0 until it is known. */
+  totalBytes: number;
+}
+
+/** Options of what takes long with shards. */
+export interface ShardJobOptions {
+  /** Ends the work with ERR_ABORTED, unless it is done. */
+  signal?: AbortSignal;
+  /** Called about ten times a second, and at the end. */
+  onProgress?: (progress: ShardProgress) => void;
+}
+
+/** @internal Checks the options of a job; `more` are names that the caller looks at itself. */
+export function checkJobOptions(options: unknown, of: string, more: readonly string[] = []): ShardJobOptions {
+  const given = checkObject(options, new Set(['signal', 'onProgress', ...more]), of) ?? {};
+  const { signal, onProgress } = given as ShardJobOptions;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal must be an AbortSignal');
+  if (onProgress !== undefined && typeof onProgress !== 'function') throw invalid('onProgress must be a function');
+  return { ...(signal && { signal }), ...(onProgress && { onProgress }) };
+}
+
+/** @internal Runs a job of the engine that can be aborted and tells how far it is. */
+export async function runJob<T>(
+  { signal, onProgress }: ShardJobOptions,
+  start: (ticket: number, job: NativeShardJob) => void,
+): Promise<T> {
+  if (signal?.aborted) {
+    throw new ThermoclineError('ERR_ABORTED', 'the operation was aborted', { cause: signal.reason });
+  }
+  const job = native.shardJob();
+  const abort = () => native.shardJobAbort(job);
+  const tell = () => {
+    const [bytes, totalBytes] = native.shardJobProgress(job);
+    onProgress?.({ bytes, totalBytes });
+  };
+  signal?.addEventListener('abort', abort, { once: true });
+  const timer = onProgress && setInterval(tell, PROGRESS_MS);
+  timer?.unref();
+  try {
+    const result = await call<T>((ticket) => start(ticket, job));
+    tell();
+    return result;
+  } catch (error) {
+    if (!signal?.aborted || (error as ThermoclineError).code !== 'ERR_ABORTED') throw error;
+    throw new ThermoclineError('ERR_ABORTED', (error as Error).message, { cause: signal.reason });
+  } finally {
+    clearInterval(timer);
+    signal?.removeEventListener('abort', abort);
+  }
+}
