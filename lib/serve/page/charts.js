@@ -130,6 +130,7 @@ function describe(plot, chart, point) {
   const latest = chart.series
     .filter(([member]) => point[member] !== null)
     .map(([member, label]) => `${label} ${chart.value(point[member])}`);
+  plot.root.querySelector('.u-legend')?.setAttribute('aria-label', `${chart.id}: values at the pointer`);
   const canvas = plot.root.querySelector('canvas');
   canvas.setAttribute('role', 'img');
   canvas.setAttribute('aria-label', `${chart.id} over time; now: ${latest.join(', ') || 'nothing'}`);

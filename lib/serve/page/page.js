@@ -16,8 +16,10 @@ events.addEventListener('error', () => connection('lost', 'connection lost'));
 events.addEventListener('history', ({ data }) => {
   const history = JSON.parse(data);
   points = history.points;
-  element('location').textContent = history.location;
-  document.title = `${history.location.split('/').at(-1)} – Thermocline`;
+  const name = history.location.split('/').at(-1);
+  element('location').textContent = name;
+  element('location').title = history.location;
+  document.title = `${name} – Thermocline`;
 });
 events.addEventListener('frame', ({ data }) => {
   const { point, stats, alerts, over } = JSON.parse(data);
