@@ -1,6 +1,7 @@
 // Messages that are committed together with records.
 
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import { ThermoclineError, type Topic } from '../lib/index.ts';
 import { Workspace } from './helpers/workspace.ts';
@@ -157,6 +158,7 @@ test('a topic that is deleted takes its messages with it, and others go on', asy
   await db.batch([], { messages: [{ topic, value: 'there' }] });
   assert.equal((await arrived(topic, 1))[0]?.value, 'there');
   assert.equal((await db.topics.open('gone')).stats().messages, 0);
+  while (db.topics.stats().waitingCommits > 0) await delay(5);
   await db.close();
 });
 

@@ -34,6 +34,8 @@ export interface TopicCounters {
   walkedBytes: number;
   /** Missing or damaged, made again from the log. */
   rebuiltIndexes: number;
+  /** Commits' messages, by partition, that are not in their topics yet. */
+  waitingCommits: number;
 }
 
 /** What `check` found. */

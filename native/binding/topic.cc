@@ -140,6 +140,9 @@ Napi::Value TopicMetricsOf(const Napi::CallbackInfo& info) {
   set("indexProbes", metrics.index_probes);
   set("walkedBytes", metrics.walked_bytes);
   set("rebuiltIndexes", metrics.rebuilt_indexes);
+  const topic::Outbox* const outbox = session->engine().outbox();
+  object.Set("waitingCommits",
+             Napi::Number::New(env, static_cast<double>(outbox ? outbox->pending() : 0)));
   session->End();
   return object;
 }
