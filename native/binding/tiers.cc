@@ -134,6 +134,7 @@ void TiersWrap::Step(const Napi::CallbackInfo& info) {
       status = engine.stepper()->Run(plan, result);
       if (result->set_aside) std::this_thread::sleep_for(kSetAsidePause);
     } while (status.ok() && result->set_aside && !session->closing());
+    if (status.ok() && result->set_aside) status = {Code::kClosed, "the database was closed"};
     return status;
   };
   op->to_js = [](napi_env env, StepResult& result) -> napi_value {

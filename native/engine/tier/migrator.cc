@@ -216,7 +216,7 @@ void Migrator::Sink(int level, uint64_t bytes) {
     if (!status.ok()) return;
     freed += static_cast<uint64_t>(static_cast<double>(result.bytes) * ratio);
     hand_key = result.next;
-    if (result.done || result.set_aside) {
+    if (result.done) {
       hand_key.clear();
       hand_shard = (hand_shard + 1) % deps_.shards->count();
       visited++;

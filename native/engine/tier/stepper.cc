@@ -130,6 +130,7 @@ Status Stepper::Run(const StepPlan& plan, StepResult* result) {
   }
   if (IsSetAside(plan.shard)) {
     result->set_aside = true;
+    result->done = true;  // whoever goes around all shards passes it over
     result->next = plan.start;
     return {};
   }

@@ -68,7 +68,8 @@ struct StepResult {
   uint64_t scanned = 0;  // records looked at
   std::string next;      // where the next step goes on
   bool done = false;     // there is nothing from `next` on
-  // The shard is being split or merged: nothing was done, and `next` is where the step began.
+  // The shard is being split or merged: nothing was done, though `done` is set as well, and `next`
+  // is where the step began.
   bool set_aside = false;
 };
 
