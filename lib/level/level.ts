@@ -14,7 +14,7 @@ import type { BatchOperation } from '../operations.ts';
 import type { KeyRange } from '../range.ts';
 import { LevelChainedBatch } from './chained-batch.ts';
 import { type Format, type Formatted, formatOf, keyCodecs, valueCodecs } from './codecs.ts';
-import { type FormattedIteratorOptions, LevelIterator, LevelKeyIterator, LevelValueIterator } from './iterators.ts';
+import { LevelIterator, LevelKeyIterator, LevelValueIterator } from './iterators.ts';
 import {
   type LevelBatchOptions,
   type LevelChainedWriteOptions,
@@ -32,6 +32,7 @@ import {
   writeOptionsOf,
 } from './options.ts';
 import { LevelSnapshot } from './snapshot.ts';
+import { rangeOf, type WalkOptions, walkEntries, walkKeys, walkValues } from './walk.ts';
 
 type Store = Database<Formatted, Formatted>;
 
@@ -154,7 +155,14 @@ export class ThermoclineLevel<KDefault = string, VDefault = string> extends Abst
   /** @internal */
   async _open(options: Record<string, unknown>): Promise<void> {
     this.#readers.clear();
-    this.#store = await openWith(this.#location, openOptionsOf(options), keyCodecs.buffer, valueCodecs.buffer);
+    try {
+      this.#store = await openWith(this.#location, openOptionsOf(options), keyCodecs.buffer, valueCodecs.buffer);
+    } catch (error) {
+      if (!(error instanceof ThermoclineError && error.code === 'ERR_NOT_FOUND')) throw error;
+      // The words that programs written for Level look for.
+      const message = `${this.#location} does not exist, or holds no database`;
+      throw new ThermoclineError('ERR_NOT_FOUND', message, { cause: error });
+    }
   }
 
   /** @internal */
@@ -216,18 +224,16 @@ export class ThermoclineLevel<KDefault = string, VDefault = string> extends Abst
   }
 
   /** @internal */
-  async _clear(options: FormattedIteratorOptions): Promise<void> {
+  async _clear(options: WalkOptions): Promise<void> {
     const store = this.#open();
-    const range: KeyRange<Formatted> = {};
-    for (const name of ['gt', 'gte', 'lt', 'lte'] as const) {
-      if (options[name] !== undefined) range[name] = options[name];
-    }
-    const moment = momentOf(options);
-    if (options.limit < 0 && moment === undefined) return store.deleteRange(range);
-    const keys = store.keys({ ...range, reverse: options.reverse, limit: options.limit, fillCache: false, ...moment });
+    const { reverse, limit, snapshot, ...range } = rangeOf(options);
+    if (options.limit < 0 && snapshot === undefined) return store.deleteRange(range);
+    const keys = store.keys({ ...rangeOf(options), fillCache: false });
     try {
-      for (let found = await keys.nextMany(CLEAR_AT_ONCE); found.length > 0; found = await keys.nextMany(CLEAR_AT_ONCE)) {
+      let found = await keys.nextMany(CLEAR_AT_ONCE);
+      while (found.length > 0) {
         await store.batch(found.map((key) => ({ type: 'del', key })));
+        found = await keys.nextMany(CLEAR_AT_ONCE);
       }
     } finally {
       await keys.close();
@@ -235,19 +241,21 @@ export class ThermoclineLevel<KDefault = string, VDefault = string> extends Abst
   }
 
   /** @internal */
-  _iterator(options: FormattedIteratorOptions): AbstractIterator<this, KDefault, VDefault> {
+  _iterator(options: WalkOptions): AbstractIterator<this, KDefault, VDefault> {
     const reader = this.#reader(formatOf(options.keyEncoding), formatOf(options.valueEncoding));
-    return new LevelIterator(this, reader, options) as never;
+    return new LevelIterator(this, walkEntries(reader, options), options);
   }
 
   /** @internal */
-  _keys(options: FormattedIteratorOptions): AbstractKeyIterator<this, KDefault> {
-    return new LevelKeyIterator(this, this.#reader(formatOf(options.keyEncoding), 'buffer'), options) as never;
+  _keys(options: WalkOptions): AbstractKeyIterator<this, KDefault> {
+    const reader = this.#reader(formatOf(options.keyEncoding), 'buffer');
+    return new LevelKeyIterator(this, walkKeys(reader, options), options);
   }
 
   /** @internal */
-  _values(options: FormattedIteratorOptions): AbstractValueIterator<this, KDefault, VDefault> {
-    return new LevelValueIterator(this, this.#reader('buffer', formatOf(options.valueEncoding)), options) as never;
+  _values(options: WalkOptions): AbstractValueIterator<this, KDefault, VDefault> {
+    const reader = this.#reader('buffer', formatOf(options.valueEncoding));
+    return new LevelValueIterator(this, walkValues(reader, options), options);
   }
 
   /** @internal */
@@ -276,7 +284,8 @@ export class ThermoclineLevel<KDefault = string, VDefault = string> extends Abst
   #startEnd<K>(start: K, end: K, options: LevelStartEndOptions<K> | undefined): KeyRange<Formatted> {
     if (start === undefined || end === undefined) throw invalid('both a start and an end are needed');
     const encoding = this.keyEncoding(options?.keyEncoding as never);
-    const encode = (key: K) => this.prefixKey(encoding.encode(key as never) as Buffer, encoding.format as 'buffer', true);
+    const encode = (key: K) =>
+      this.prefixKey(encoding.encode(key as never) as Buffer, encoding.format as 'buffer', true);
     return { gte: encode(start), lt: encode(end) };
   }
 }
@@ -297,7 +306,10 @@ export interface ThermoclineLevel<KDefault, VDefault> {
   open(options?: LevelOpenOptions): Promise<void>;
   put<K = KDefault, V = VDefault>(key: K, value: V, options?: LevelPutOptions<K, V>): Promise<void>;
   del<K = KDefault>(key: K, options?: LevelDelOptions<K>): Promise<void>;
-  batch<K = KDefault, V = VDefault>(operations: Operation<this, K, V>[], options?: LevelBatchOptions<K, V>): Promise<void>;
+  batch<K = KDefault, V = VDefault>(
+    operations: Operation<this, K, V>[],
+    options?: LevelBatchOptions<K, V>,
+  ): Promise<void>;
   batch(): ChainedBatch<this, KDefault, VDefault>;
   clear<K = KDefault>(options?: LevelClearOptions<K>): Promise<void>;
   iterator<K = KDefault, V = VDefault>(options?: LevelIteratorOptions<K, V>): AbstractIterator<this, K, V>;

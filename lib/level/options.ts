@@ -14,10 +14,12 @@ import type {
   Transcoder,
 } from 'abstract-level';
 import type { WriteOptions } from '../durability.ts';
-import type { OpenOptions } from '../options.ts';
+import { OPEN_NAMES, type OpenOptions } from '../options.ts';
 
 /** Options of `ThermoclineLevel.open`: those of Thermocline's own `open`, and the names that classic-level gave some. */
-export interface LevelOpenOptions extends AbstractOpenOptions, Omit<OpenOptions, 'keyEncoding' | 'valueEncoding' | 'compression'> {
+export interface LevelOpenOptions
+  extends AbstractOpenOptions,
+    Omit<OpenOptions, 'keyEncoding' | 'valueEncoding' | 'compression'> {
   /** As Thermocline's option, or as in classic-level: `true` for the default, `false` for none. */
   compression?: OpenOptions['compression'] | boolean;
   /** classic-level's name of `memory.blockCache`, in bytes. Default 128 MB. */
@@ -96,13 +98,16 @@ export interface LevelStartEndOptions<K> {
   keyEncoding?: string | Transcoder.PartialEncoder<K>;
 }
 
-/** Names of classic-level that mean nothing here, and are not worth refusing a program for. */
-const WITHOUT_EFFECT = ['multithreading', 'blockSize', 'maxOpenFiles', 'blockRestartInterval', 'maxFileSize'];
-
-/** @internal The options of Thermocline's `open`; it refuses what is unknown. */
+/**
+ * @internal The options of Thermocline's `open`. Names that it does not know are left out and not refused: Level lets
+ * programs pass options of their own, to their hooks.
+ */
 export function openOptionsOf(options: Record<string, unknown>): Record<string, unknown> {
-  const { passive: _, cacheSize, writeBufferSize, compression, keyEncoding: _k, valueEncoding: _v, ...own } = options;
-  for (const name of WITHOUT_EFFECT) delete own[name];
+  const { cacheSize, writeBufferSize, compression, ...rest } = options;
+  const own: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(rest)) {
+    if (OPEN_NAMES.has(name) && name !== 'keyEncoding' && name !== 'valueEncoding') own[name] = value;
+  }
   if (compression === false) own.compression = 'none';
   else if (compression !== true && compression !== undefined) own.compression = compression;
   const memory: Record<string, unknown> = {};

@@ -14,9 +14,11 @@ export class LevelSnapshot extends AbstractSnapshot {
     this.#moment = moment as unknown as Moment;
   }
 
-  /** @throws ERR_INVALID_ARGUMENT for a snapshot of another kind of database */
+  /** @throws ERR_INVALID_ARGUMENT for a snapshot of another kind of database, LEVEL_SNAPSHOT_NOT_OPEN */
   static of(snapshot: unknown): Moment {
     if (!(snapshot instanceof LevelSnapshot)) throw invalid('the snapshot belongs to another database');
+    snapshot.ref(); // throws if it is closed
+    snapshot.unref();
     return snapshot.#moment;
   }
 
