@@ -137,7 +137,11 @@ DatabaseWrap::~DatabaseWrap() {
   if (state_->engine == nullptr || state_->queue->shut()) return;
   state_->engine = nullptr;
   state_->environment->Forget(state_->session);
-  Registry::Get().pool().Post([session = state_->session] { session->Close(); });
+  state_->queue->TaskBegan();
+  Registry::Get().pool().Post([session = state_->session, queue = state_->queue] {
+    session->Close();
+    queue->TaskEnded();
+  });
 }
 
 double DatabaseWrap::LookupInto(State* state, std::string_view key, char* out, size_t room,
