@@ -19,6 +19,8 @@ export interface BatchOptions extends WriteOptions {
 /** @internal */
 export const BATCH_NAMES: ReadonlySet<string> = new Set(['capacity', 'maxBytes', 'durability', 'signal']);
 
+const COMMIT_NAMES = new Set(['durability', 'signal']);
+
 const DEFAULT_CAPACITY = 16 * 1024;
 const DEFAULT_MAX_BYTES = 1024 ** 3;
 
@@ -147,15 +149,18 @@ export class Batch<K, V> {
   /**
    * Writes the batch, whole or not at all, and ends it.
    *
-   * @throws ERR_CLOSED, ERR_READ_ONLY, ERR_BACKPRESSURE, ERR_NO_SPACE, ERR_IO, ERR_ABORTED
+   * @param options where given, instead of those of `beginBatch`
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_READ_ONLY, ERR_BACKPRESSURE, ERR_NO_SPACE, ERR_IO, ERR_ABORTED
    */
-  async commit(): Promise<void> {
+  async commit(options?: WriteOptions): Promise<void> {
     const packed = this.#open();
+    const signal = options?.signal ?? this.#signal;
+    const checked = this.#writes.settings.check(options, COMMIT_NAMES, 'of commit');
+    const flags = options?.durability === undefined ? this.#flags : checked;
     this.#packed = undefined;
-    if (this.#signal?.aborted) throw aborted(this.#signal);
+    if (signal?.aborted) throw aborted(signal);
     if (packed.count === 0 && this.#messages.count === 0) return;
-    const flags = this.#flags | SUBMIT_ATOMIC;
-    await until(this.#signal, this.#writes.submit(packed, flags, undefined, undefined, this.#messages));
+    await until(signal, this.#writes.submit(packed, flags | SUBMIT_ATOMIC, undefined, undefined, this.#messages));
   }
 
   #add(write: (packed: Packer) => void): this {

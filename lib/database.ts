@@ -66,6 +66,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
   readonly #writes: Writes<K, V>;
   #topics: Topics<K, V> | undefined;
   readonly #feeds = new Set<ChangeFeed<K, V>>();
+  readonly #readers: Database<never, never>[] = [];
   #status: Status = 'open';
   #closed: Promise<void> | undefined;
 
@@ -146,9 +147,11 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_IO
    */
-  getSync(key: K): V | undefined {
+  getSync(key: K, options?: ReadOptions<K, V>): V | undefined {
     if (this.#status !== 'open') throw this.#closedError();
-    return this.#reads.getSync(key);
+    if (options === undefined) return this.#reads.getSync(key, undefined);
+    checkObject(options, READ_NAMES, 'of getSync');
+    return this.#reads.getSync(key, this.#snapshotOf(options));
   }
 
   /**
@@ -400,10 +403,23 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * @throws ERR_CLOSED
    */
   async snapshot(): Promise<Snapshot<K, V>> {
+    return this.snapshotNow();
+  }
+
+  /** @internal */
+  snapshotNow(): Snapshot<K, V> {
     if (this.#status !== 'open') throw this.#closedError();
     const native = this.#native.snapshot();
     if (native === undefined) throw takeError();
-    return new Snapshot(this, native);
+    return new Snapshot(this, this.#native, native);
+  }
+
+  /** @internal Reads this open database in other encodings. It closes with it, and takes its snapshots. */
+  readAs<K2, V2>(keys: KeyCodec<K2>, values: ValueCodec<V2>): Database<K2, V2> {
+    if (this.#status !== 'open') throw this.#closedError();
+    const reader = new Database(this.location, this.#native, keys, values, true, 'wal', undefined);
+    this.#readers.push(reader as never);
+    return reader;
   }
 
   /**
@@ -460,8 +476,13 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
       for (const feed of [...this.#feeds]) feed.end();
       this.#writes.flush();
       this.#reads.flush();
+      for (const reader of this.#readers) {
+        reader.#status = 'closing';
+        reader.#reads.flush();
+      }
       this.#closed = call<undefined>((ticket) => this.#native.close(ticket)).finally(() => {
         this.#status = 'closed';
+        for (const reader of this.#readers) reader.#status = 'closed';
         // On its own: a listener that throws is not a failure of close().
         process.nextTick(() => this.emit('closed'));
       });
@@ -553,7 +574,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
     const { snapshot } = options;
     if (snapshot === undefined) return undefined;
     if (!(snapshot instanceof Snapshot)) throw invalid('snapshot must be a snapshot of this database');
-    if (!snapshot.belongsTo(this)) throw invalid('the snapshot belongs to another database');
+    if (!snapshot.belongsTo(this.#native)) throw invalid('the snapshot belongs to another database');
     return snapshot.handle();
   }
 

@@ -111,7 +111,8 @@ export const bufferValues: ValueCodec<Buffer> = {
   keepsBytes: true,
 };
 
-const utf8Values: ValueCodec<string> = {
+/** @internal */
+export const utf8Values: ValueCodec<string> = {
   encode(value) {
     if (typeof value !== 'string') throw invalid(`values are strings here, this one is ${typeName(value)}`);
     return value;

@@ -147,7 +147,7 @@ export interface NativeDatabase {
   /** False: created with durability 'none'. */
   readonly hasLog: boolean;
   lookup(keyBytes: number, slabOffset: number, cacheOnly: boolean): number;
-  lookupLarge(keyBytes: number, target: Uint8Array): number;
+  lookupLarge(keyBytes: number, target: Uint8Array, snapshot?: NativeSnapshot): number;
   submit(
     ticket: number,
     packed: Uint8Array,

@@ -3,7 +3,15 @@ import { alertBounds } from './alerts/options.ts';
 import { withConfig } from './config.ts';
 import { Database } from './database.ts';
 import { call } from './dispatcher.ts';
-import { type Codec, type KeyEncoding, keyCodec, type ValueEncoding, valueCodec } from './encoding.ts';
+import {
+  type Codec,
+  type KeyCodec,
+  type KeyEncoding,
+  keyCodec,
+  type ValueCodec,
+  type ValueEncoding,
+  valueCodec,
+} from './encoding.ts';
 import { invalid } from './error.ts';
 import { type NativeDatabase, native } from './native.ts';
 import { nativeOptions, type OpenOptions } from './options.ts';
@@ -34,18 +42,28 @@ export async function open<KE extends KeyEncoding = 'utf8', VE extends ValueEnco
   location: string,
   options?: Omit<OpenOptions, 'keyEncoding' | 'valueEncoding'> & { keyEncoding?: KE; valueEncoding?: VE },
 ): Promise<Database<KeyOf<KE>, ValueOf<VE>>> {
+  const keys = keyCodec(options?.keyEncoding);
+  const values = valueCodec(options?.valueEncoding);
+  return openWith(location, options, keys as never, values as never);
+}
+
+/** @internal Opens with codecs that no option names. */
+export async function openWith<K, V>(
+  location: string,
+  options: object | undefined,
+  keys: KeyCodec<K>,
+  values: ValueCodec<V>,
+): Promise<Database<K, V>> {
   const path = checkLocation(location);
   const all = (await withConfig(options)) as OpenOptions | undefined;
   const checked = nativeOptions(all);
-  const keys = keyCodec(options?.keyEncoding);
-  const values = valueCodec(options?.valueEncoding);
   const handle = await call<NativeDatabase>((ticket) => native.open(ticket, path, checked));
   const durability = all?.durability ?? (handle.hasLog ? 'wal' : 'none');
   return new Database(
     path,
     handle,
-    keys as never,
-    values as never,
+    keys,
+    values,
     checked.readOnly ?? false,
     durability,
     checked.hardInFlightBytes,

@@ -125,7 +125,8 @@ export interface OpenOptions {
   valueEncoding?: ValueEncoding;
 }
 
-const NAMES = new Set([
+/** @internal */
+export const OPEN_NAMES: ReadonlySet<string> = new Set([
   'createIfMissing',
   'errorIfExists',
   'readOnly',
@@ -173,7 +174,7 @@ function autoSplit(value: unknown): Pick<NativeOptions, 'autoSplitMaxBytes' | 'a
 
 /** Checks every option and gives what the engine is told. Undefined members mean the engine's default. */
 export function nativeOptions(options: unknown): NativeOptions {
-  const given = checkObject(options, NAMES, 'of open') ?? {};
+  const given = checkObject(options, OPEN_NAMES, 'of open') ?? {};
   const memory = checkObject(given.memory, new Set(['hotCache', 'blockCache', 'writeBuffer']), 'of memory') ?? {};
   const threads = checkObject(given.threads, new Set(['read', 'background', 'maintenance']), 'of threads') ?? {};
   const group = checkObject(given.group, new Set(['floor', 'ceiling', 'window']), 'of group') ?? {};

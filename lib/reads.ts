@@ -18,6 +18,8 @@ import { Packer, writeKey } from './packer.ts';
 const ABSENT = 0xffffffff;
 const FAILED = 0xfffffffe;
 const PACK_BYTES = 64 * 1024;
+/** What a value of a snapshot is first given room for; a larger one costs a second look. */
+const FIRST_ROOM = 4096;
 /** Of one call to the engine, whose results name one of at most 65,536 arenas; every arena holds a value. */
 const MAX_KEYS = 65_536;
 
@@ -54,8 +56,9 @@ export class Reads<K, V> {
     return Promise.reject(takeError());
   }
 
-  getSync(key: K): V | undefined {
+  getSync(key: K, snapshot: NativeSnapshot | undefined): V | undefined {
     const bytes = writeKey(request, this.#keys.encode(key));
+    if (snapshot !== undefined) return this.#large(bytes, FIRST_ROOM, snapshot);
     const length = this.#lookup(bytes, false);
     if (length >= 0) return this.#cut(length);
     if (length === LOOKUP_ABSENT) return undefined;
@@ -129,11 +132,11 @@ export class Reads<K, V> {
     return this.#values.decode(block, start, end);
   }
 
-  /** A value that gets a buffer of its own. It may change size, or vanish, between two looks. */
-  #large(keyBytes: number, bytes: number): V | undefined {
+  /** A value that gets a buffer of its own. It may change size, or vanish, between two looks at the present. */
+  #large(keyBytes: number, bytes: number, snapshot?: NativeSnapshot): V | undefined {
     for (let room = bytes; ; ) {
       const target = Buffer.allocUnsafeSlow(room);
-      const length = this.#native.lookupLarge(keyBytes, target);
+      const length = this.#native.lookupLarge(keyBytes, target, snapshot);
       if (length >= 0) return this.#values.decode(new Block(target), 0, length);
       if (length === LOOKUP_ABSENT) return undefined;
       if (length > LOOKUP_NEEDS_ROOM) throw takeError();

@@ -1,7 +1,7 @@
 import type { Database } from './database.ts';
 import { ThermoclineError } from './error.ts';
 import type { DatabaseIterator } from './iterator.ts';
-import type { NativeSnapshot } from './native.ts';
+import type { NativeDatabase, NativeSnapshot } from './native.ts';
 import type { IteratorOptions } from './operations.ts';
 
 /**
@@ -18,11 +18,13 @@ import type { IteratorOptions } from './operations.ts';
  */
 export class Snapshot<K, V> {
   readonly #database: Database<K, V>;
+  readonly #owner: NativeDatabase;
   #native: NativeSnapshot | undefined;
 
   /** @internal */
-  constructor(database: Database<K, V>, native: NativeSnapshot) {
+  constructor(database: Database<K, V>, owner: NativeDatabase, native: NativeSnapshot) {
     this.#database = database;
+    this.#owner = owner;
     this.#native = native;
   }
 
@@ -63,7 +65,7 @@ export class Snapshot<K, V> {
   }
 
   /** @internal */
-  belongsTo(database: unknown): boolean {
-    return this.#database === database;
+  belongsTo(owner: NativeDatabase): boolean {
+    return this.#owner === owner;
   }
 }

@@ -255,7 +255,7 @@ export async function beginTransaction<K, V>(source: TransactionSource<K, V>): P
   const native = await call<NativeTransaction>((ticket) => source.native.beginTransaction(ticket));
   const view = native.snapshot();
   if (view === undefined) throw new ThermoclineError('ERR_CLOSED', 'the database is closed');
-  return new Transaction(source, native, new Snapshot(source.database, view));
+  return new Transaction(source, native, new Snapshot(source.database, source.native, view));
 }
 
 /** @internal How often a transaction runs again after a conflict. */

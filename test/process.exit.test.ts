@@ -48,6 +48,16 @@ exits('process.exit amid writes, reads and iterators ends at once and keeps what
   }
 });
 
+exits('process.exit waits for databases that are being opened or closed', async () => {
+  // What a thread does in RocksDB must end before the process destroys RocksDB's statics.
+  const delays = [1, 20, 40, 60, 80, 100, 120, 150].flatMap((delay) => Array.from({ length: RUNS }, () => delay));
+  for (const delay of delays) {
+    const args = ['process.exit while databases open and close', space.folder(), String(delay)];
+    const { code, signal, stderr } = await start('exit.ts', args).end;
+    assert.deepEqual({ code, signal, stderr }, { code: 7, signal: null, stderr: '' }, `after ${delay} ms`);
+  }
+});
+
 exits('an uncaught exception ends the program as ever, and keeps what was acknowledged', async () => {
   const location = space.folder();
   const { code, signal, stderr } = await start('exit.ts', ['an uncaught exception', location]).end;

@@ -39,6 +39,7 @@ void StartAsync(Environment* environment, ThreadPool& pool, std::shared_ptr<Asyn
   const std::shared_ptr<CompletionQueue>& queue = environment->queue();
   if (op->session) op->status = op->session->Begin();
   if (!op->status.ok()) return queue->Post(std::move(op));
+  queue->TaskBegan();
   pool.Post([queue, op = std::move(op)]() mutable {
     try {
       op->status = op->execute(&op->result);
@@ -49,6 +50,7 @@ void StartAsync(Environment* environment, ThreadPool& pool, std::shared_ptr<Asyn
     const std::shared_ptr<Session> session = std::move(op->session);
     queue->Post(std::move(op));
     if (session) session->End();
+    queue->TaskEnded();
   });
 }
 

@@ -145,11 +145,15 @@ DatabaseWrap::~DatabaseWrap() {
   if (state_->engine == nullptr || state_->queue->shut()) return;
   state_->engine = nullptr;
   state_->environment->Forget(state_->session);
-  Registry::Get().pool().Post([session = state_->session] { session->Close(); });
+  state_->queue->TaskBegan();
+  Registry::Get().pool().Post([session = state_->session, queue = state_->queue] {
+    session->Close();
+    queue->TaskEnded();
+  });
 }
 
 double DatabaseWrap::LookupInto(State* state, std::string_view key, char* out, size_t room,
-                                bool cache_only) {
+                                bool cache_only, const ReadView* view) {
   Engine& engine = *state->engine;
   const uint64_t hash = HashKey(key);
   double result = kAbsent;
@@ -161,11 +165,12 @@ double DatabaseWrap::LookupInto(State* state, std::string_view key, char* out, s
     std::memcpy(out, value.data(), value.size());
     result = static_cast<double>(value.size());
   };
-  const PointReader::Cached cached = engine.reader().GetCached(key, hash, copy);
-  if (cached == PointReader::Cached::kMiss) {
+  // Views neither ask nor fill the cache.
+  if (view != nullptr ||
+      engine.reader().GetCached(key, hash, copy) == PointReader::Cached::kMiss) {
     if (cache_only) return kMiss;
     bool found = false;
-    Status status = engine.reader().Get(key, hash, nullptr, &found, copy);
+    Status status = engine.reader().Get(key, hash, view, &found, copy);
     if (!status.ok()) {
       state->environment->SetError(std::move(status));
       return kFailed;
@@ -201,7 +206,7 @@ napi_value DatabaseWrap::Lookup(napi_env env, napi_callback_info info) {
     SlowLog* const slow = metrics.slow.get();
     const uint64_t began = sampled || slow != nullptr ? NowNanos() : 0;
     result = LookupInto(state, {request.first, key_size}, slab.first + offset, slab.second - offset,
-                        cache_only);
+                        cache_only, /*view=*/nullptr);
     // "Needs room" is followed by another look, which counts.
     if (result >= kAbsent) {
       metrics.get.Add(1, key_size + (result > 0 ? static_cast<uint64_t>(result) : 0));
@@ -223,7 +228,8 @@ napi_value DatabaseWrap::Lookup(napi_env env, napi_callback_info info) {
   return value;
 }
 
-// lookupLarge(key size, target): like lookup, into a buffer of the caller's.
+// lookupLarge(key size, target, snapshot or undefined): like lookup, into a buffer of the caller's;
+// with a snapshot, as of its moment.
 Napi::Value DatabaseWrap::LookupLarge(const Napi::CallbackInfo& info) {
   if (state_->engine == nullptr) {
     state_->environment->SetError({Code::kClosed, "the database is closed"});
@@ -232,9 +238,10 @@ Napi::Value DatabaseWrap::LookupLarge(const Napi::CallbackInfo& info) {
   const size_t key_size = info[0].As<Napi::Number>().Uint32Value();
   const Bytes target = BytesOf(info.Env(), info[1]);
   const auto& request = state_->environment->request();
-  const double result =
-      LookupInto(state_.get(), {request.first, std::min(key_size, request.second)},
-                 const_cast<char*>(target.data), target.size, /*cache_only=*/false);
+  const std::shared_ptr<const ReadView> view = ViewOf(info[2]);
+  const double result = LookupInto(
+      state_.get(), {request.first, std::min(key_size, request.second)},
+      const_cast<char*>(target.data), target.size, /*cache_only=*/false, view.get());
   if (result >= kAbsent) {
     state_->engine->metrics().get.Add(1, key_size + static_cast<uint64_t>(std::max(result, 0.0)));
   }

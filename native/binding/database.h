@@ -41,7 +41,7 @@ class DatabaseWrap : public Napi::ObjectWrap<DatabaseWrap> {
   // below zero: see lib/native.ts.
   static napi_value Lookup(napi_env env, napi_callback_info info);
   static double LookupInto(State* state, std::string_view key, char* out, size_t room,
-                           bool cache_only);
+                           bool cache_only, const ReadView* view);
 
   Napi::Value LookupLarge(const Napi::CallbackInfo& info);
   Napi::Value Submit(const Napi::CallbackInfo& info);

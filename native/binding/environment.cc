@@ -23,6 +23,16 @@ bool CompletionQueue::shut() {
   return shut_;
 }
 
+void CompletionQueue::TaskBegan() {
+  std::lock_guard lock(mutex_);
+  tasks_++;
+}
+
+void CompletionQueue::TaskEnded() {
+  std::lock_guard lock(mutex_);
+  if (--tasks_ == 0) idle_.notify_all();
+}
+
 Environment::Environment(Napi::Env env) : env_(env), queue_(std::make_shared<CompletionQueue>()) {}
 
 Environment::~Environment() = default;
@@ -58,6 +68,11 @@ void Environment::OnTeardown(void* data) {
   }
   // Waits for accepted writes to reach the log; other environments' sessions are not touched.
   for (const auto& session : std::exchange(self->sessions_, {})) session->Close();
+  dropped.clear();
+  {
+    std::unique_lock lock(self->queue_->mutex_);
+    self->queue_->idle_.wait(lock, [self] { return self->queue_->tasks_ == 0; });
+  }
   napi_release_threadsafe_function(wake, napi_tsfn_abort);
 }
 

@@ -8,12 +8,15 @@
 //   - After Shut (the environment is going) nothing is posted to Node; late completions are dropped
 //     on the engine's thread.
 //   - The environment stays alive while work is pending, and not because a database is open.
+//   - Teardown waits for the tasks that were begun: a process must not end, and so destroy RocksDB's
+//     statics, while a thread opens or closes a store.
 //
 // Thread safety: CompletionQueue::Post from any thread; all else on the environment's thread.
 #pragma once
 
 #include <napi.h>
 
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -42,10 +45,15 @@ class CompletionQueue {
   void Post(std::shared_ptr<Completion> completion);
   // Whether the environment is going or gone.
   bool shut();
+  // Brackets what a pool thread does on behalf of the environment.
+  void TaskBegan();
+  void TaskEnded();
 
  private:
   friend class Environment;
   std::mutex mutex_;
+  std::condition_variable idle_;
+  size_t tasks_ = 0;                                   // GUARDED_BY(mutex_)
   std::vector<std::shared_ptr<Completion>> finished_;  // GUARDED_BY(mutex_)
   bool scheduled_ = false;                             // GUARDED_BY(mutex_)
   bool shut_ = false;                                  // GUARDED_BY(mutex_)

@@ -40,6 +40,14 @@ const ways: Record<string, () => Promise<void> | void> = {
     for (let i = 0; i < 3000; i++) void db.put(`after${i}`, 'x'.repeat(1000));
     process.exit(7);
   },
+  'process.exit while databases open and close': async () => {
+    const delay = Number(process.argv[4]);
+    for (let i = 0; i < 4; i++) {
+      void open(`${location}-${i}`).then((other) => other.close());
+    }
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    process.exit(7);
+  },
   'an uncaught exception': async () => {
     await db.put('acknowledged', 'yes');
     void db.iterator().next();
