@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { AlertBounds } from './alerts/options.ts';
+import { type AlertBounds, alertBounds } from './alerts/options.ts';
 import { Batch, type BatchOptions } from './batch.ts';
 import { ChangeFeed, type ChangeFeedOptions, checkFeedOptions } from './changes.ts';
 import { checkObject } from './checks.ts';
@@ -417,7 +417,16 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
   /** @internal Reads this open database in other encodings. It closes with it, and takes its snapshots. */
   readAs<K2, V2>(keys: KeyCodec<K2>, values: ValueCodec<V2>): Database<K2, V2> {
     if (this.#status !== 'open') throw this.#closedError();
-    const reader = new Database(this.location, this.#native, keys, values, true, 'wal', undefined);
+    const reader = new Database(
+      this.location,
+      this.#native,
+      keys,
+      values,
+      true,
+      'wal',
+      undefined,
+      alertBounds(undefined),
+    );
     this.#readers.push(reader as never);
     return reader;
   }

@@ -1,7 +1,7 @@
+import { checkObject } from './checks.ts';
 import { call } from './dispatcher.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import { type NativeShardJob, native } from './native.ts';
-import { checkObject } from './options.ts';
 
 const PROGRESS_MS = 100;
 

@@ -1,7 +1,7 @@
+import { checkObject } from './checks.ts';
 import { call, takeError } from './dispatcher.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import type { NativeDatabase, NativeReshard } from './native.ts';
-import { checkObject } from './options.ts';
 
 /** How far a split or merge is. */
 export interface ShardMoveProgress {

@@ -8,7 +8,11 @@ const require = createRequire(import.meta.url);
 const space = new Workspace();
 const test = require('tape');
 
-const SMALL = { shards: 1, threads: { read: 1, background: 1, maintenance: 1 }, memory: { hotCache: '1MB', blockCache: '1MB' } } as const;
+const SMALL = {
+  shards: 1,
+  threads: { read: 1, background: 1, maintenance: 1 },
+  memory: { hotCache: '1MB', blockCache: '1MB' },
+} as const;
 
 test.onFinish(() => space.clean());
 require('abstract-level/test')({
