@@ -1,8 +1,37 @@
 import { Block } from './block.ts';
 import { invalid, ThermoclineError } from './error.ts';
+import type { Tuple } from './tuple-types.ts';
+import { decodeTuple, encodeTuple } from './tuples.ts';
 
-/** How keys look to the program: `'utf8'` strings (the default) or `'buffer'`. */
-export type KeyEncoding = 'utf8' | 'buffer';
+/** Keys that are tuples of type `T`: see {@link tuples}. */
+export interface TupleEncoding<T extends Tuple> {
+  /** Types alone. */
+  readonly tuple: T;
+}
+
+const TUPLES: TupleEncoding<Tuple> = Object.freeze({ tuple: [] });
+
+/**
+ * Composite keys: tuples, ordered element by element. Elements of different types are ordered by type: `null`, `false`,
+ * `true`, numbers, bigints, Dates, strings (by code point), bytes, tuples. A tuple stands before the longer ones that
+ * begin with it. Ranges and prefixes take the beginnings of tuples too. `-0` is `0`; NaN, invalid Dates, lone surrogates
+ * and everything else are refused.
+ *
+ * @returns a value for `keyEncoding`
+ * @example
+ * ```ts
+ * const orders = await open('./orders', { keyEncoding: tuples<[customer: string, at: Date]>(), valueEncoding: 'json' });
+ * await orders.put(['kari', new Date('2026-01-02')], { total: 12 });
+ * await orders.iterator({ prefix: ['kari'], reverse: true, limit: 1 }).next(); // the latest of one customer
+ * await orders.close();
+ * ```
+ */
+export function tuples<T extends Tuple = Tuple>(): TupleEncoding<T> {
+  return TUPLES as TupleEncoding<T>;
+}
+
+/** How keys look to the program: `'utf8'` strings (the default), `'buffer'`, or {@link tuples}. */
+export type KeyEncoding = 'utf8' | 'buffer' | TupleEncoding<Tuple>;
 
 /**
  * Turns values into bytes and back.
@@ -95,6 +124,12 @@ export const bufferKeys: KeyCodec<Buffer> = {
   text: false,
 };
 
+const tupleKeys: KeyCodec<Tuple> = {
+  encode: encodeTuple,
+  decode: (block, start, end) => decodeTuple(block.bytes.subarray(start, end)),
+  text: false,
+};
+
 /** @internal */
 export const bufferValues: ValueCodec<Buffer> = {
   encode(value) {
@@ -163,10 +198,11 @@ function customValues<V>(codec: Codec<V>): ValueCodec<V> {
 }
 
 /** @internal */
-export function keyCodec(encoding: unknown): KeyCodec<string> | KeyCodec<Buffer> {
+export function keyCodec(encoding: unknown): KeyCodec<string> | KeyCodec<Buffer> | KeyCodec<Tuple> {
   if (encoding === undefined || encoding === 'utf8') return utf8Keys;
   if (encoding === 'buffer') return bufferKeys;
-  throw invalid("keyEncoding must be 'utf8' or 'buffer'");
+  if (encoding === TUPLES) return tupleKeys;
+  throw invalid("keyEncoding must be 'utf8', 'buffer' or tuples()");
 }
 
 /** @internal */

@@ -14,7 +14,7 @@ export {
   type Status,
 } from './database.ts';
 export type { CommitHandle, Durability, WriteOptions } from './durability.ts';
-export { type Codec, json, type KeyEncoding, type ValueEncoding } from './encoding.ts';
+export { type Codec, json, type KeyEncoding, type TupleEncoding, tuples, type ValueEncoding } from './encoding.ts';
 export { type ErrorCode, ThermoclineError } from './error.ts';
 export type { DatabaseEvents } from './events.ts';
 export { DatabaseIterator } from './iterator.ts';
@@ -74,3 +74,4 @@ export type { TopicCounters, TopicProblem, TopicRepair, TopicReport } from './to
 export { type PartitionStats, Topic, type TopicReadOptions, type TopicStats } from './topics/topic.ts';
 export { Topics } from './topics/topics.ts';
 export { Transaction } from './transaction.ts';
+export type { BoundOf, Tuple, TupleElement, TupleHead } from './tuple-types.ts';

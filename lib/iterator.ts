@@ -4,6 +4,7 @@ import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import { CHUNK_ASCII_KEYS, CHUNK_LAST, type NativeChunk, type NativeCursor } from './native.ts';
 import { keyBytes } from './range.ts';
+import type { BoundOf } from './tuple-types.ts';
 
 /** @internal What an iterator yields of each record. */
 export type Projection = 'entries' | 'keys' | 'values';
@@ -91,7 +92,7 @@ export class DatabaseIterator<K, V, T = [K, V]> {
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
    */
-  seek(key: K): void {
+  seek(key: BoundOf<K>): void {
     if (!this.#isOpen()) throw closedError();
     if (this.#tail !== undefined) throw invalid('seek while a call of this iterator is pending: await that first');
     this.#source.cursor.seek(keyBytes(this.#source.keys, key), this.#chunk?.left ?? 0);

@@ -8,6 +8,7 @@ import {
   type KeyCodec,
   type KeyEncoding,
   keyCodec,
+  type TupleEncoding,
   type ValueCodec,
   type ValueEncoding,
   valueCodec,
@@ -16,7 +17,7 @@ import { invalid } from './error.ts';
 import { type NativeDatabase, native } from './native.ts';
 import { nativeOptions, type OpenOptions } from './options.ts';
 
-type KeyOf<E> = E extends 'buffer' ? Buffer : string;
+type KeyOf<E> = E extends TupleEncoding<infer T> ? T : E extends 'buffer' ? Buffer : string;
 // biome-ignore format: a table
 type ValueOf<E> = E extends 'utf8' ? string : E extends 'json' ? unknown : E extends Codec<infer T> ? T : Buffer;
 

@@ -1,19 +1,20 @@
 import { checkNames } from './checks.ts';
 import type { KeyCodec } from './encoding.ts';
 import { invalid } from './error.ts';
+import type { BoundOf } from './tuple-types.ts';
 
 /** Which keys an operation covers. Bounds combine; none means everything. */
 export interface KeyRange<K> {
   /** Only keys after this one. */
-  gt?: K;
+  gt?: BoundOf<K>;
   /** Only this key and those after it. */
-  gte?: K;
+  gte?: BoundOf<K>;
   /** Only keys before this one. */
-  lt?: K;
+  lt?: BoundOf<K>;
   /** Only this key and those before it. */
-  lte?: K;
+  lte?: BoundOf<K>;
   /** Only keys that begin with this. */
-  prefix?: K;
+  prefix?: BoundOf<K>;
 }
 
 /** @internal Inclusive start, exclusive end, in bytes. */

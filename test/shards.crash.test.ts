@@ -13,7 +13,7 @@ const space = new Workspace();
 test.after(() => space.clean());
 
 /** How often it is killed. */
-const ROUNDS = Number(process.env.THERMOCLINE_CRASH_ROUNDS ?? 4);
+const ROUNDS = Number(process.env.THERMOCLINE_CRASH_ROUNDS ?? 2);
 
 test('after every kill the shards are whole, verify finds nothing, and complete snapshots can be restored', async () => {
   await seeded(async (random: Random) => {
@@ -24,7 +24,7 @@ test('after every kill the shards are whole, verify finds nothing, and complete 
       const child = start('shard-mover.ts', [location, folder, String(round)]);
       let last = 0;
       let moves = 0;
-      for (const wanted = 1 + random.below(12); moves < wanted; ) {
+      for (const wanted = 1 + random.below(6); moves < wanted; ) {
         const line = await child.line();
         assert.ok(line !== undefined, (await child.end).stderr);
         if (line.startsWith('wrote')) last = Number(line.slice(6));
