@@ -16,11 +16,18 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { suite } from 'uvu';
-import type { ShardProgress } from '../lib/index.ts';
+import { type ShardProgress, ThermoclineError } from '../lib/index.ts';
 import { rejects, throws } from './helpers/expect.ts';
 import { type Random, seeded } from './helpers/random.ts';
 import { type TextDatabase, Workspace } from './helpers/workspace.ts';
 
+/** What a damaged stream may be refused as: within a name or a length it looks like another kind of error. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  'ERR_CORRUPTION',
+  'ERR_FORMAT_VERSION',
+  'ERR_INVALID_ARGUMENT',
+  'ERR_NOT_FOUND',
+]);
 const test = suite('shards: snapshots');
 const space = new Workspace();
 test.after(() => space.clean());
@@ -345,8 +352,7 @@ test('a stream that is cut, damaged or none is refused and touches nothing', asy
       const bad = Buffer.from(whole);
       const at = 40 + random.below(whole.length - 50);
       bad[at] = (bad[at] as number) ^ (1 << random.below(8));
-      // Within a name or a length it may look like another kind of error, never like success.
-      await assert.rejects(send(bad), /ERR_CORRUPTION|ERR_NOT_FOUND|damaged|ends early/);
+      await assert.rejects(send(bad), (error) => error instanceof ThermoclineError && REFUSALS.has(error.code));
     }
   });
   await rejects(send(Buffer.from('GET / HTTP/1.1\r\nHost: somewhere\r\n\r\n')), 'ERR_INVALID_ARGUMENT', /no stream/);

@@ -166,8 +166,7 @@ double DatabaseWrap::LookupInto(State* state, std::string_view key, char* out, s
     result = static_cast<double>(value.size());
   };
   // Views neither ask nor fill the cache.
-  if (view != nullptr ||
-      engine.reader().GetCached(key, hash, copy) == PointReader::Cached::kMiss) {
+  if (view != nullptr || engine.reader().GetCached(key, hash, copy) == PointReader::Cached::kMiss) {
     if (cache_only) return kMiss;
     bool found = false;
     Status status = engine.reader().Get(key, hash, view, &found, copy);
@@ -239,9 +238,9 @@ Napi::Value DatabaseWrap::LookupLarge(const Napi::CallbackInfo& info) {
   const Bytes target = BytesOf(info.Env(), info[1]);
   const auto& request = state_->environment->request();
   const std::shared_ptr<const ReadView> view = ViewOf(info[2]);
-  const double result = LookupInto(
-      state_.get(), {request.first, std::min(key_size, request.second)},
-      const_cast<char*>(target.data), target.size, /*cache_only=*/false, view.get());
+  const double result =
+      LookupInto(state_.get(), {request.first, std::min(key_size, request.second)},
+                 const_cast<char*>(target.data), target.size, /*cache_only=*/false, view.get());
   if (result >= kAbsent) {
     state_->engine->metrics().get.Add(1, key_size + static_cast<uint64_t>(std::max(result, 0.0)));
   }

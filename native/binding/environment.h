@@ -8,7 +8,8 @@
 //   - After Shut (the environment is going) nothing is posted to Node; late completions are dropped
 //     on the engine's thread.
 //   - The environment stays alive while work is pending, and not because a database is open.
-//   - Teardown waits for the tasks that were begun: a process must not end, and so destroy RocksDB's
+//   - Teardown waits for the tasks that were begun: a process must not end, and so destroy
+//   RocksDB's
 //     statics, while a thread opens or closes a store.
 //
 // Thread safety: CompletionQueue::Post from any thread; all else on the environment's thread.
