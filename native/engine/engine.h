@@ -297,8 +297,8 @@ class Engine {
   std::vector<std::pair<uint64_t, uint64_t>> sampled_tables_;  // next time allowed, changes seen
   std::unique_ptr<MetricsSampler> sampler_;
   ChangeNotes change_notes_;
-  std::unique_ptr<Resharder> resharder_;         // none when read-only
-  std::unique_ptr<AutoSplitter> auto_splitter_;  // likewise, and unless the options ask for it
+  std::unique_ptr<Resharder> resharder_;           // none when read-only
+  std::unique_ptr<AutoSplitter> auto_splitter_;    // likewise, and unless the options ask for it
   std::unique_ptr<ShardSnapshotter> snapshotter_;  // likewise none when read-only
   std::unique_ptr<ShardRestorer> restorer_;
   std::once_flag closed_;
