@@ -6,6 +6,7 @@
 // --jobs: how many uvu files run at once; by default two, or one on a single processor.
 // --coverage: counts the lines that run meanwhile, and fails under a threshold (coverage.mjs).
 // Every uvu file runs in a process of its own with a deadline, because uvu has none and runs all in one process.
+// What a file prints after "note: " is shown, also if it passes.
 // The last line is "N passed, N failed", and the exit code is non-zero if any failed or none ran.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -101,6 +102,7 @@ async function runFile(file, env) {
   const why = silent ? 'It ran no tests; does it end with test.run()?' : howItEnded(ended, FILE_DEADLINE);
   const count = { passed, failed: failed + silent };
   report(file, count, sum(output, 'Skipped'), started, `${output}\n${why}`);
+  for (const [, note] of output.matchAll(/^ *note: (.*)$/gm)) console.log(`     ${note}`);
   return count;
 }
 

@@ -11,7 +11,7 @@ test('the suite of abstract-level passes in full', async () => {
   const failures = stdout.split('\n').filter((line) => line.startsWith('not ok'));
   assert.deepEqual({ code, signal, failures, stderr }, { code: 0, signal: null, failures: [], stderr: '' });
   const [, tests, passed] = /^# tests (\d+)\n# pass {2}(\d+)\n\n# ok$/m.exec(stdout) ?? [];
-  console.log(`abstract-level/test: # tests ${tests} # pass ${passed} # ok`);
+  console.log(`\nnote: abstract-level/test: # tests ${tests} # pass ${passed} # ok`);
   assert.equal(passed, tests);
   assert.ok(Number(tests) > 5000, 'all of it ran');
 });
