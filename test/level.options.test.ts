@@ -117,7 +117,7 @@ test('compactRange and approximateSize take keys of any encoding, and wait for o
 test('close ends pending reads in order and a closed database says so', async () => {
   const db = space.adopt(new ThermoclineLevel(space.folder()));
   await db.put('k', 'v');
-  const reads = Promise.all([db.get('k'), db.getMany(['k', 'l']), db.put('l', 'w')]);
+  const reads = Promise.all([db.get('k'), db.getMany(['k', 'm']), db.put('l', 'w')]);
   await db.close();
   assert.deepEqual(await reads, ['v', ['v', undefined], undefined]);
   assert.throws(() => db.database, { code: 'ERR_CLOSED' });

@@ -213,7 +213,7 @@ test('threads: groups and syncs are the tasks of their stages, and every task wa
       ['commit', 1],
       ['fsync', 1],
       ['task', 2],
-      ['background', 2],
+      ['background', 4], // threads.maintenance, and two for snapshots of shards
     ],
   );
   assert.ok(threads.commit.tasks >= 10);

@@ -320,6 +320,7 @@ test('what the topics do is counted', async () => {
     deletedSegments: 0,
     lookups: 1,
     rebuiltIndexes: 0,
+    waitingCommits: 0,
   });
 });
 
