@@ -247,11 +247,18 @@ std::deque<OutboxEntry> Outbox::Drain(std::deque<OutboxEntry> entries) {
         continue;
       }
       const auto partition = status.ok() ? part->topic->partition(where.second) : nullptr;
-      uint64_t last = 0;
-      while (partition && !queue.empty() && partition->LastSequence(kOutboxProducer, &last) &&
-             queue.front().sequence() <= last) {
-        done.push_back(OutboxKey(queue.front().commit_id, queue.front().index));
-        queue.pop_front();
+      // What is written already, by a run that died or failed before it could say so. It may not
+      // have reached the disk: the record goes once it has.
+      const auto is_written = [&] {
+        uint64_t last = 0;
+        return partition && !queue.empty() && partition->LastSequence(kOutboxProducer, &last) &&
+               queue.front().sequence() <= last;
+      };
+      if (is_written() && partition->write_status().ok() && partition->Sync().ok()) {
+        while (is_written()) {
+          done.push_back(OutboxKey(queue.front().commit_id, queue.front().index));
+          queue.pop_front();
+        }
       }
       if (queue.empty()) continue;
       auto submission = std::make_unique<AppendSubmission>();
