@@ -6,6 +6,7 @@
 #include <malloc.h>
 #endif
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <exception>
@@ -162,13 +163,14 @@ Status Engine::OpenParts() {
   shards_ = tiers_->Extend(store_.shards());
   const bool tiered = !tiers_->empty();
   if (tiered) {
-    heat_ = std::make_unique<HeatSketch>();
-    LoadHeat();
+    OpenHeat();
     step_guard_ = std::make_unique<StepGuard>(StepGuard::Dependencies{.shards = shards_,
                                                                       .intents = &tiers_->intents(),
                                                                       .hot = store_.db(),
                                                                       .meta = store_.meta(),
                                                                       .heat = heat_.get(),
+      .recency = recency_.get(),
+                                                                      .recency = recency_.get(),
                                                                       .on_intent = [this] {
                                                                         if (migrator_)
                                                                           migrator_->Wake();
@@ -204,6 +206,7 @@ Status Engine::OpenParts() {
   status = OpenFeed();
   if (status.ok()) status = OpenOutbox();
   if (!status.ok()) return status;
+  if (tiered && options_.tiers.automatic) OpenSpaceGate();
   OpenCommitter();
   if (tiered) {
     OpenStepper();
@@ -287,6 +290,7 @@ void Engine::OpenCommitter() {
       outbox_->Written(commit_id, std::move(messages));
     };
   }
+  dependencies.space = space_gate_.get();
   // Every commit takes at least one sequence number of RocksDB, so this never repeats an id.
   const uint64_t first_commit_id = db->GetLatestSequenceNumber() + 1;
   committer_ = std::make_unique<Committer>(std::move(dependencies), options_, first_commit_id);
@@ -342,6 +346,17 @@ void Engine::OpenMigrator() {
       .queue_age_nanos = [this] { return committer_->queue_age_nanos(); },
       .flush_hot = [this] { return store_.Flush(); },
       .keep_heat = [this] { KeepHeat(); },
+      .recency = recency_.get(),
+      .clock = &clock_,
+      .temperature =
+          [this](int shard) {
+            const uint64_t now = clock_.NowMs();
+            const ShardActivity::Snapshot seen = activity_->Get(static_cast<size_t>(shard), now);
+            const uint64_t last = std::max(seen.last_access_ms, seen.created_ms);
+            return TemperatureOf(now - std::min(now, last), options_.temperature_ages);
+          },
+      .space = space_gate_.get(),
+      .options = [this](int level) { return OptionsOf(level); },
   });
   if (tiers_->intents().any()) migrator_->Wake();
 }
@@ -351,6 +366,7 @@ Status Engine::AtBoundary(const std::function<void()>& fn, bool durable) {
   std::future<Status> result = done.get_future();
   Status failed;
   auto boundary = std::make_unique<Submission>();
+  boundary->of_step = true;
   boundary->durability = durable && store_.has_log() ? Durability::kFsync : Durability::kWal;
   boundary->at_boundary = [&](uint64_t) {
     try {

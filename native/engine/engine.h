@@ -29,6 +29,7 @@
 #include "engine/backup/backup.h"
 #include "engine/backup/verify.h"
 #include "engine/cache/hot_cache.h"
+#include "engine/cache/recency_sketch.h"
 #include "engine/clock.h"
 #include "engine/commit/committer.h"
 #include "engine/commit/transaction.h"
@@ -46,6 +47,7 @@
 #include "engine/status.h"
 #include "engine/tier/hot_store.h"
 #include "engine/tier/migrator.h"
+#include "engine/tier/space_gate.h"
 #include "engine/tier/step_guard.h"
 #include "engine/tier/stepper.h"
 #include "engine/tier/tier_report.h"
@@ -159,7 +161,10 @@ class Engine {
   // Null likewise, or if the options say so.
   Migrator* migrator() { return migrator_.get(); }
   HeatSketch* heat() { return heat_.get(); }
+  SpaceGate* space_gate() { return space_gate_.get(); }
   TierReport ReportTiers();
+  // Which tiers take nothing more, and why. Cheap.
+  std::vector<TierTrouble> TierTroubles();
 
  private:
   Engine(std::string location, EngineOptions options);
@@ -171,7 +176,10 @@ class Engine {
   Status CheckMessages(const Submission& submission) const;
   void CloseFeed();
   void OpenStepper();
+  void OpenHeat();
+  void OpenSpaceGate();
   void OpenMigrator();
+  TierOptions OptionsOf(int level);
   TierFigures FiguresOf(int level);
   bool DiskOf(int level, uint64_t* capacity, uint64_t* used);
   void LoadHeat();
@@ -199,6 +207,8 @@ class Engine {
   std::shared_ptr<const Shards> shards_;   // of all tiers
   std::unique_ptr<StepGuard> step_guard_;  // none without colder tiers
   std::unique_ptr<HeatSketch> heat_;       // likewise
+  std::unique_ptr<RecencySketch> recency_;  // likewise, and if no tier asks for an age
+  std::unique_ptr<SpaceGate> space_gate_;   // with the migrator
   std::unique_ptr<Stepper> stepper_;       // likewise, and when read-only
   std::unique_ptr<ThreadPool> read_pool_;
   std::unique_ptr<ThreadPool> task_pool_;

@@ -1,5 +1,6 @@
 // The engine's side of the tiers: figures, disks, and the keeping of heat.
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -15,20 +16,55 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
+TierOptions Engine::OptionsOf(int level) {
+  return level == 0 ? WithDefaults(Tier::kHot, options_.tiers.at(Tier::kHot))
+                    : tiers_->store(level).options();
+}
+
+void Engine::OpenHeat() {
+  heat_ = std::make_unique<HeatSketch>();
+  const uint64_t epoch = EpochFor({options_.tiers.at(Tier::kHot).sink_after_ms,
+                                   options_.tiers.at(Tier::kWarm).sink_after_ms});
+  if (epoch > 0) recency_ = std::make_unique<RecencySketch>(epoch, clock_.NowMs());
+  LoadHeat();
+}
+
+void Engine::OpenSpaceGate() {
+  uint64_t reserve = options_.tiers.at(Tier::kHot).reserve_bytes;
+  std::error_code error;
+  if (reserve == 0) reserve = DefaultReserve(fs::space(location_, error).capacity);
+  if (error) reserve = 0;
+  space_gate_ = std::make_unique<SpaceGate>(SpaceGate::Dependencies{
+      .available =
+          [this](uint64_t* free_bytes) {
+            std::error_code failed;
+            const fs::space_info space = fs::space(location_, failed);
+            if (failed) return false;
+            // Memtables become tables before their log goes.
+            const uint64_t memtables = shared_.write_buffer_manager->memory_usage();
+            *free_bytes = space.available - std::min<uint64_t>(space.available, memtables);
+            return true;
+          },
+      .on_held =
+          [this] {
+            if (migrator_) migrator_->Wake();
+          },
+      .reserve_bytes = reserve,
+  });
+}
+
 TierFigures Engine::FiguresOf(int level) {
   TierFigures figures;
+  const TierOptions options = OptionsOf(level);
   figures.tier = tiers_->TierOf(level);
+  figures.capacity_bytes = options.capacity_bytes;
+  figures.cost_per_tb = options.cost_per_tb;
   if (level == 0) {
-    const TierOptions hot = WithDefaults(Tier::kHot, options_.tiers.at(Tier::kHot));
     figures.path = (fs::path(location_) / "hot").string();
-    figures.capacity_bytes = hot.capacity_bytes;
-    figures.cost_per_tb = hot.cost_per_tb;
     ReadStoreFigures(store_.db(), shards_->handles, &figures);
   } else {
     const TierStore& store = tiers_->store(level);
     figures.path = store.directory();
-    figures.capacity_bytes = store.options().capacity_bytes;
-    figures.cost_per_tb = store.options().cost_per_tb;
     ReadStoreFigures(store.db(), store.handles(), &figures);
     figures.written_bytes += store.ingested_bytes();
   }
@@ -41,7 +77,10 @@ TierReport Engine::ReportTiers() {
   report.from_memory = cache.hits + cache.negative_hits;
   report.absent = reader_->tier_reads().absent.Total();
   if (stepper_) report.promoted = stepper_->promoted();
-  if (migrator_) report.trouble = migrator_->status().trouble;
+  report.user_bytes = metrics_->put.bytes.Total() + metrics_->batch.bytes.Total() +
+                      metrics_->del.bytes.Total();
+  report.troubles = TierTroubles();
+  if (!report.troubles.empty()) report.trouble = report.troubles.front().message;
   for (int level = 0; level < tiers_->levels(); level++) {
     TierFigures figures = FiguresOf(level);
     figures.found = reader_->tier_reads().found[static_cast<size_t>(figures.tier)].Total();
@@ -56,6 +95,19 @@ TierReport Engine::ReportTiers() {
     report.tiers.push_back(std::move(figures));
   }
   return report;
+}
+
+std::vector<TierTrouble> Engine::TierTroubles() {
+  std::vector<TierTrouble> troubles;
+  if (migrator_) troubles = migrator_->status().troubles;
+  const SpaceState space = space_gate_ ? space_gate_->state() : SpaceState::kOpen;
+  if (space != SpaceState::kOpen) {
+    troubles.push_back({Tier::kHot, true,
+                        std::string("the disk of the hot tier is full but for its reserve: writes ") +
+                            (space == SpaceState::kHeld ? "wait for migration to make room"
+                                                        : "are refused, nothing makes room")});
+  }
+  return troubles;
 }
 
 bool Engine::DiskOf(int level, uint64_t* capacity, uint64_t* used) {
@@ -79,12 +131,18 @@ void Engine::LoadHeat() {
   bool found = false;
   // What cannot be read is learned again.
   if (store_.GetMeta(meta_key::kHeat, &payload, &found).ok() && found) (void)heat_->Decode(payload);
+  if (recency_ && store_.GetMeta(meta_key::kRecency, &payload, &found).ok() && found) {
+    (void)recency_->Decode(payload);
+  }
 }
 
 void Engine::KeepHeat() {
   if (options_.read_only) return;
   // If this fails the heat is learned again.
   (void)store_.PutMeta({{meta_key::kHeat, heat_->Encode()}}, /*sync=*/false);
+  if (recency_) {
+    (void)store_.PutMeta({{meta_key::kRecency, recency_->Encode()}}, /*sync=*/false);
+  }
 }
 
 }  // namespace thermocline

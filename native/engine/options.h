@@ -88,6 +88,9 @@ struct EngineOptions {
   // Which colder tiers there are, and what each tier's store is like (tier/tier.h).
   TiersOptions tiers;
 
+  // Learn which keys follow which, and read the likely next ones into the hot cache.
+  bool prefetch_sequence = false;
+
   // Recover the log up to its first damage instead of refusing to open. The engine sets it itself
   // if the machine was booted since the database was last open and not closed; see HotDbOptions.
   bool after_power_loss = false;

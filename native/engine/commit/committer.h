@@ -19,6 +19,8 @@
 //   - Submissions are applied in the order they were accepted; a submission is applied whole.
 //   - done() runs after the write and after the hot cache agrees with it (I9), so a read that
 //     starts after an acknowledgement sees the write.
+//   - While the disk of the hot store is nearly full, writes wait (tier/space_gate.h); boundaries of
+//     migration steps overtake them, and nothing else does.
 //   - A group whose write fails is failed as a whole and nothing of it is acknowledged; from then
 //     on the committer refuses writes with ERR_READ_ONLY and the first error. After a full disk
 //     Resume() may lift that; after a failed sync only reopening does.
@@ -52,6 +54,7 @@
 #include "engine/metrics/metrics.h"
 #include "engine/options.h"
 #include "engine/shard/shards.h"
+#include "engine/tier/space_gate.h"
 #include "engine/tier/step_guard.h"
 
 namespace thermocline {
@@ -83,6 +86,7 @@ class Committer {
                          const std::vector<OutgoingMessages>&)>
         append_messages;
     std::function<void(uint64_t commit_id, std::vector<OutgoingMessages>)> messages_written;
+    SpaceGate* space = nullptr;  // null likewise
   };
 
   Committer(Dependencies dependencies, const EngineOptions& options, uint64_t first_commit_id);
@@ -135,10 +139,13 @@ class Committer {
   };
 
   void Run();
+  void RunGroup();
   // Fills taken_ from the queue. False: stopping, and nothing is left.
   bool WaitForWork();
   // Moves the next group into group_. REQUIRES: something is waiting in taken_.
   void TakeGroup();
+  // While writes are held for want of space: lets the boundaries of steps pass, and waits.
+  void AwaitSpace();
   void CommitGroup();
   void CountWrites();
   Status DecodeGroup();

@@ -66,6 +66,9 @@ struct Submission {
   // A submission without operations may ask to be called on the committer's thread when everything
   // accepted before it is applied and nothing accepted after it. It gets the last commit id.
   std::function<void(uint64_t last_commit_id)> at_boundary;
+  // A boundary of the tiers' own, which may overtake writes that are held back for want of space:
+  // it is what makes the space.
+  bool of_step = false;
 };
 
 }  // namespace thermocline

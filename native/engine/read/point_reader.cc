@@ -56,6 +56,7 @@ Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadVie
   *found = false;
   const Shards& shards = view ? *view->shards() : *deps_.shards;
   const HotCache::FillTicket ticket = view ? HotCache::FillTicket{} : deps_.cache->BeginFill(hash);
+  if (view == nullptr) NoteStoreRead(hash);
   const int shard = shards.IndexOf(key);
   NoteReads(static_cast<size_t>(shard), 1);
   int level = 0;
@@ -250,7 +251,9 @@ void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, Aren
   Scratch& scratch = ThreadScratch();
   for (size_t i = 0; i < count; i++) {
     scratch.keys[i] = {keys[i].bytes.data(), keys[i].bytes.size()};
-    if (view == nullptr) scratch.tickets[i] = deps_.cache->BeginFill(keys[i].hash);
+    if (view != nullptr) continue;
+    scratch.tickets[i] = deps_.cache->BeginFill(keys[i].hash);
+    NoteStoreRead(keys[i].hash);
   }
   if (count == 1) {
     int level = 0;

@@ -25,6 +25,7 @@
 
 #include "engine/cache/heat_sketch.h"
 #include "engine/cache/hot_cache.h"
+#include "engine/cache/recency_sketch.h"
 #include "engine/clock.h"
 #include "engine/metrics/metrics.h"
 #include "engine/platform/thread_pool.h"
@@ -82,6 +83,7 @@ class PointReader {
     ShardActivity* activity = nullptr;  // may be null
     TierSet* tiers = nullptr;           // null: there is the hot store alone
     HeatSketch* heat = nullptr;         // counts reads; null likewise
+    RecencySketch* recency = nullptr;   // remembers them; null if nothing sinks by age
     // Told of each read of the present that a colder store answered. May be null.
     std::function<void(int shard, std::string_view key, uint64_t hash)> on_colder_read;
   };
@@ -93,11 +95,10 @@ class PointReader {
   // Asks the hot cache alone. fn(std::string_view) sees the value under the cache's lock.
   template <class Fn>
   Cached GetCached(std::string_view key, uint64_t hash, Fn&& fn) {
-    if (deps_.heat != nullptr) deps_.heat->Touch(hash);
     const HotCache::Found found = deps_.cache->Get(
         key, hash, [this] { return deps_.clock->NowMs(); },
         [&](std::string_view value, uint64_t) { fn(value); });
-    if (found != HotCache::Found::kMiss) NoteHit(key);
+    if (found != HotCache::Found::kMiss) NoteHit(key, hash);
     if (found == HotCache::Found::kValue) return Cached::kValue;
     return found == HotCache::Found::kAbsent ? Cached::kAbsent : Cached::kMiss;
   }
@@ -121,11 +122,24 @@ class PointReader {
   const TierReadCounters& tier_reads() const { return tier_reads_; }
 
  private:
-  void NoteHit(std::string_view key) {
-    thread_local uint32_t tick = 0;
-    if (++tick % ShardActivity::kHitSample == 0) NoteSampledHit(key);
+  // One place per thread for both samples: finding it costs more than drawing them.
+  void NoteHit(std::string_view key, uint64_t hash) {
+    struct Samples {
+      uint32_t tick = 0;
+      HeatSketch::Chance chance;
+    };
+    thread_local Samples samples;
+    if (++samples.tick % ShardActivity::kHitSample == 0) NoteSampledHit(key);
+    if (deps_.heat != nullptr && samples.chance.Draw(HeatSketch::kHitSampling)) {
+      deps_.heat->Add(hash, HeatSketch::kHitSampling);
+      if (deps_.recency != nullptr) deps_.recency->Touch(hash);
+    }
   }
   void NoteSampledHit(std::string_view key);
+  void NoteStoreRead(uint64_t hash) {
+    if (deps_.heat != nullptr) deps_.heat->Add(hash);
+    if (deps_.recency != nullptr) deps_.recency->Touch(hash);
+  }
   void NoteReads(size_t shard, uint64_t records);
   Status GetStored(std::string_view key, uint64_t hash, const ReadView* view,
                    rocksdb::PinnableSlice* stored, std::string_view* value, bool* found);

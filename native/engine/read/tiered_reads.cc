@@ -22,6 +22,7 @@ rocksdb::Status TieredRead::Get(int shard, const rocksdb::Slice& key,
   if (!intents().empty() && Covers(intents(), View(key))) return s;
   for (size_t i = 0; i < shards_.colder.size() && s.IsNotFound(); i++) {
     const ColderShards& colder = shards_.colder[i];
+    if (!colder.MayHold(shard)) continue;
     stored->Reset();
     s = colder.db->Get(OptionsOf(i), colder.handles[static_cast<size_t>(shard)], key, stored);
     *level = static_cast<int>(i) + 1;
@@ -43,6 +44,7 @@ void TieredRead::MultiGet(int shard, size_t count, const rocksdb::Slice* keys,
   std::vector<rocksdb::Status> results;
   for (size_t i = 0; i < shards_.colder.size() && !missing.empty(); i++) {
     const ColderShards& colder = shards_.colder[i];
+    if (!colder.MayHold(shard)) continue;
     asked.clear();
     for (const size_t index : missing) asked.push_back(keys[index]);
     found = std::vector<rocksdb::PinnableSlice>(missing.size());

@@ -6,6 +6,7 @@
 
 #include <rocksdb/db.h>
 
+#include <atomic>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,13 @@ struct ColderShards {
   Tier tier = Tier::kCold;
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;  // by shard index
+  // By shard index: false as long as the store has certainly never held anything of the shard, so
+  // that it need not be asked. Null: always ask.
+  const std::atomic<bool>* may_hold = nullptr;
+
+  bool MayHold(int shard) const {
+    return may_hold == nullptr || may_hold[shard].load(std::memory_order_acquire);
+  }
 };
 
 struct Shards {

@@ -27,6 +27,7 @@ inline constexpr std::string_view kShardTimes = "shard-times";  // ShardActivity
 inline constexpr std::string_view kWarmTier = "tier/warm";      // ColderTierRecord
 inline constexpr std::string_view kColdTier = "tier/cold";      // ColderTierRecord
 inline constexpr std::string_view kHeat = "heat";               // HeatSketch::Encode
+inline constexpr std::string_view kRecency = "recency";         // RecencySketch::Encode
 inline constexpr std::string_view kIntents = "intent/";         // prefix: RangeIntent, by commit id
 inline constexpr std::string_view kChanges = "changes";         // fixed64: see ChangeFeed, Gaps
 inline constexpr std::string_view kOutbox = "outbox/";          // prefix: see topic/outbox.h

@@ -14,6 +14,8 @@ namespace {
 
 constexpr uint64_t kSecond = 1'000'000'000;
 constexpr uint64_t kCheckNanos = kSecond;
+// While writes are held: how often it is seen whether there is room.
+constexpr uint64_t kHeldNanos = kSecond / 20;
 constexpr uint64_t kKeepNanos = 300 * kSecond;
 constexpr uint64_t kLeaveAloneNanos = 30 * kSecond;
 constexpr size_t kMaxQueuedKeys = 8192;
@@ -31,8 +33,11 @@ constexpr int kSampleSeeks = 4;
 Migrator::Migrator(Dependencies dependencies)
     : deps_(std::move(dependencies)),
       hands_(static_cast<size_t>(deps_.tiers->levels())),
-      left_alone_until_(static_cast<size_t>(deps_.tiers->levels())) {
+      left_alone_until_(static_cast<size_t>(deps_.tiers->levels())),
+      swept_markers_(static_cast<size_t>(deps_.tiers->levels())) {
   kept_nanos_ = NowNanos();
+  tidied_ms_ = deps_.clock->NowMs();
+  if (deps_.recency != nullptr) swept_epoch_ = tidied_ms_ / deps_.recency->epoch_ms();
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -80,10 +85,11 @@ bool Migrator::Sleep(uint64_t nanos) {
 void Migrator::Run() {
   NameThisThread("tc-migrate");
   for (;;) {
+    const bool held = deps_.space->state() != SpaceState::kOpen;
     Queue queue;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, std::chrono::nanoseconds(kCheckNanos),
+      wake_.wait_for(lock, std::chrono::nanoseconds(held ? kHeldNanos : kCheckNanos),
                      [this] { return awake_ || stopping_; });
       if (stopping_) return;
       awake_ = false;
@@ -95,12 +101,18 @@ void Migrator::Run() {
       if (deps_.tiers->intents().any()) {
         SetTrouble(0, deps_.stepper->ApplyIntents());
       }
-      PromoteAll(std::move(queue));
+      deps_.space->Measure();
+      if (deps_.space->state() == SpaceState::kOpen) {
+        PromoteAll(std::move(queue));
+      } else {
+        MakeSpace();
+      }
       const uint64_t now = NowNanos();
       if (now - checked_nanos_ < kCheckNanos) continue;
       checked_nanos_ = now;
       if (deps_.heat->IsDue()) deps_.heat->Halve();
       CheckLevels();
+      Sweep();
       if (now - kept_nanos_ > kKeepNanos) {
         kept_nanos_ = now;
         deps_.keep_heat();
@@ -134,27 +146,35 @@ void Migrator::CheckLevels() {
     if (capacity == 0 && !deps_.disk(level, &capacity, &used)) continue;
     const uint64_t bytes = BytesToSink(used, capacity);
     if (bytes == 0) continue;
-    const size_t to = static_cast<size_t>(level) + 1;
-    if (NowNanos() < left_alone_until_[to]) continue;
-    const TierFigures below = deps_.figures(level + 1);
-    if (!HasRoom(below.LiveFileBytes() + below.memory_bytes, below.capacity_bytes)) {
-      SetTrouble(level + 1, {Code::kNoSpace, "the " + std::string(TierName(below.tier)) +
-                                                 " tier is full: it has reached its capacity"});
-      continue;
-    }
-    Sink(level, bytes);
+    if (TakesMore(level)) Sink(level, bytes);
   }
 }
 
-void Migrator::SampleFrom(int level, int shard, const std::string& start, HeatSample* sample) {
+bool Migrator::TakesMore(int level) {
+  const size_t to = static_cast<size_t>(level) + 1;
+  if (NowNanos() < left_alone_until_[to]) return false;
+  const TierFigures below = deps_.figures(level + 1);
+  if (HasRoom(below.LiveFileBytes() + below.memory_bytes, below.capacity_bytes)) return true;
+  SetTrouble(level + 1, {Code::kNoSpace, "the " + std::string(TierName(below.tier)) +
+                                             " tier is full: it has reached its capacity"});
+  return false;
+}
+
+rocksdb::DB* Migrator::DbOf(int level) const {
+  return level == 0 ? deps_.hot : deps_.shards->colder[static_cast<size_t>(level) - 1].db;
+}
+
+rocksdb::ColumnFamilyHandle* Migrator::FamilyOf(int level, int shard) const {
   const auto& handles = level == 0 ? deps_.shards->handles
                                    : deps_.shards->colder[static_cast<size_t>(level) - 1].handles;
-  rocksdb::DB* const db =
-      level == 0 ? deps_.hot : deps_.shards->colder[static_cast<size_t>(level) - 1].db;
+  return handles[static_cast<size_t>(shard)];
+}
+
+void Migrator::SampleFrom(int level, int shard, const std::string& start, HeatSample* sample) {
   rocksdb::ReadOptions options;
   options.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> it(
-      db->NewIterator(options, handles[static_cast<size_t>(shard)]));
+      DbOf(level)->NewIterator(options, FamilyOf(level, shard)));
   it->Seek(start);
   for (int i = 0; i < kSampleRecords && it->Valid(); i++, it->Next()) {
     const int heat = deps_.heat->Estimate(HashKey({it->key().data(), it->key().size()}));
@@ -165,14 +185,10 @@ void Migrator::SampleFrom(int level, int shard, const std::string& start, HeatSa
 // Looks at every shard from the hand on and from a few keys on that the tables' bounds offer.
 int Migrator::ChooseThreshold(int level, double share) {
   HeatSample sample{};
-  const auto& colder = deps_.shards->colder;
-  rocksdb::DB* const db = level == 0 ? deps_.hot : colder[static_cast<size_t>(level) - 1].db;
-  const auto& handles =
-      level == 0 ? deps_.shards->handles : colder[static_cast<size_t>(level) - 1].handles;
   for (int shard = 0; shard < deps_.shards->count(); shard++) {
     SampleFrom(level, shard, hands_[static_cast<size_t>(level)].second, &sample);
     rocksdb::ColumnFamilyMetaData meta;
-    db->GetColumnFamilyMetaData(handles[static_cast<size_t>(shard)], &meta);
+    DbOf(level)->GetColumnFamilyMetaData(FamilyOf(level, shard), &meta);
     std::vector<std::string> starts = {""};
     for (const auto& files : meta.levels) {
       for (const auto& file : files.files) starts.push_back(file.smallestkey);
@@ -185,7 +201,7 @@ int Migrator::ChooseThreshold(int level, double share) {
   return HeatThreshold(sample, share);
 }
 
-void Migrator::Sink(int level, uint64_t bytes) {
+uint64_t Migrator::Sink(int level, uint64_t bytes) {
   const TierFigures before = deps_.figures(level);
   const uint64_t held = std::max<uint64_t>(1, before.LiveFileBytes() + before.memory_bytes);
   const int threshold = ChooseThreshold(
@@ -197,6 +213,7 @@ void Migrator::Sink(int level, uint64_t bytes) {
                                                    static_cast<double>(before.raw_bytes);
   auto& [hand_shard, hand_key] = hands_[static_cast<size_t>(level)];
   uint64_t freed = 0;
+  uint64_t left = 0;
   // Once around: every shard, the first one in two parts.
   for (int visited = 0; visited <= deps_.shards->count() && freed < bytes;) {
     StepPlan plan;
@@ -210,7 +227,8 @@ void Migrator::Sink(int level, uint64_t bytes) {
     StepResult result;
     const Status status = deps_.stepper->Run(plan, &result);
     SetTrouble(level + 1, status);
-    if (!status.ok()) return;
+    if (!status.ok()) return left;
+    left += result.records + result.dropped + result.markers;
     freed += static_cast<uint64_t>(static_cast<double>(result.bytes) * ratio);
     hand_key = result.next;
     if (result.done) {
@@ -218,13 +236,14 @@ void Migrator::Sink(int level, uint64_t bytes) {
       hand_shard = (hand_shard + 1) % deps_.shards->count();
       visited++;
     }
-    if (!Pace(level + 1, result.bytes)) return;
+    if (!Pace(level + 1, result.bytes)) return left;
   }
   // Deletions in memory count for nothing yet.
   SetTrouble(level, level == 0 ? deps_.flush_hot() : deps_.tiers->store(level).Flush());
   std::lock_guard lock(mutex_);
   status_.rounds++;
   status_.threshold = threshold;
+  return left;
 }
 
 bool Migrator::Pace(int to, uint64_t bytes) {
@@ -232,7 +251,10 @@ bool Migrator::Pace(int to, uint64_t bytes) {
     const uint64_t limit = deps_.tiers->store(to).options().rate_limit_bytes;
     if (limit > 0 && !Sleep(bytes * kSecond / limit)) return false;
   }
-  for (int pause = 0; pause < kMaxPauses; pause++) {
+  deps_.space->Measure();
+  // Writes that wait for space wait for migration.
+  const int most = deps_.space->state() == SpaceState::kOpen ? kMaxPauses : 0;
+  for (int pause = 0; pause < most; pause++) {
     if (deps_.queue_age_nanos() < kSufferingNanos) break;
     const uint64_t began = NowNanos();
     if (!Sleep(kPauseNanos)) return false;
@@ -248,8 +270,12 @@ void Migrator::SetTrouble(int to, const Status& status) {
     // RocksDB stops writing after a full disk until it is told to go on.
     deps_.tiers->store(to).db()->Resume().PermitUncheckedError();
   }
+  const Tier tier = deps_.tiers->TierOf(to);
   std::lock_guard lock(mutex_);
-  status_.trouble = std::string(status.message());
+  std::erase_if(status_.troubles, [tier](const auto& trouble) { return trouble.tier == tier; });
+  if (status.ok()) return;
+  status_.troubles.push_back(
+      {tier, status.code() == Code::kNoSpace, std::string(status.message())});
 }
 
 }  // namespace thermocline

@@ -6,7 +6,9 @@
 // asked for. It pauses while writes wait, and keeps to the rate limit of the tier it writes to.
 //
 // Steps of one turn: range deletes; promotions; every second the tiers' fill levels, the fading of
-// the sketch, and every few minutes its keeping.
+// the sketch, and every few minutes its keeping; then what sinks whatever the fill levels are
+// (migrator_sweeps.cc): records of a certain age, shards that nobody uses, markers where there are
+// many. While writes are held for want of space (space_gate.h) turns follow each other quickly.
 //
 // A tier that is full or fails is left alone for a while, and its trouble shows in status().
 //
@@ -26,9 +28,12 @@
 #include <vector>
 
 #include "engine/cache/heat_sketch.h"
+#include "engine/cache/recency_sketch.h"
+#include "engine/clock.h"
 #include "engine/hash.h"
 #include "engine/status.h"
 #include "engine/tier/policy.h"
+#include "engine/tier/space_gate.h"
 #include "engine/tier/stepper.h"
 #include "engine/tier/tier_report.h"
 
@@ -38,7 +43,11 @@ struct MigratorStatus {
   uint64_t rounds = 0;        // of sinking
   int threshold = -1;         // records up to this heat sank in the last round; -1: none yet
   uint64_t paused_nanos = 0;  // because writes were waiting
-  std::string trouble;        // why migration into a tier stands still; empty: it does not
+  uint64_t sunk_by_age = 0;   // records
+  uint64_t sunk_by_temperature = 0;
+  uint64_t sunk_markers = 0;  // by tidying up
+  // Why migration into a tier stands still, and what else has failed; empty: nothing has.
+  std::vector<TierTrouble> troubles = {};
 };
 
 class Migrator {
@@ -58,8 +67,14 @@ class Migrator {
     std::function<uint64_t()> queue_age_nanos;
     // All families of hot at once, as a database without a log needs it.
     std::function<Status()> flush_hot;
-    // Keeps the sketch.
+    // Keeps the sketches.
     std::function<void()> keep_heat;
+    RecencySketch* recency = nullptr;  // null: nothing sinks by age
+    EngineClock* clock = nullptr;
+    std::function<Temperature(int shard)> temperature;
+    SpaceGate* space = nullptr;
+    // Of every tier, with defaults.
+    std::function<TierOptions(int level)> options;
   };
 
   explicit Migrator(Dependencies dependencies);
@@ -81,13 +96,28 @@ class Migrator {
   void Run();
   void PromoteAll(Queue queue);
   void CheckLevels();
-  void Sink(int level, uint64_t bytes);
+  // The next colder level may be written to. Otherwise its trouble is set.
+  bool TakesMore(int level);
+  // Returns the records that have left the level.
+  uint64_t Sink(int level, uint64_t bytes);
+  // Whole shards; false: it did not work, or we are stopping.
+  using Pick = std::function<bool(std::string_view key, const Envelope&)>;
+  bool SinkShard(int level, int shard, const Pick& pick, StepResult* total);
+  void Sweep();
+  void SinkOld(int level);
+  void SinkUnused(int level);
+  void SinkMarkers(int level);
+  void MakeSpace();
+  bool IsEmptyShard(int level, int shard) const;
+  rocksdb::DB* DbOf(int level) const;
+  rocksdb::ColumnFamilyHandle* FamilyOf(int level, int shard) const;
   int ChooseThreshold(int level, double share);
   void SampleFrom(int level, int shard, const std::string& start, HeatSample* sample);
   // Waits for writes to flow, and for the rate limit after moving `bytes`. False: stopping.
   bool Pace(int to, uint64_t bytes);
   bool Sleep(uint64_t nanos);
   bool stopping();
+  // Of migration into a level; 0: of anything else. OK: there is none.
   void SetTrouble(int to, const Status& status);
 
   const Dependencies deps_;
@@ -105,6 +135,10 @@ class Migrator {
   std::vector<std::pair<int, std::string>> hands_;  // by level: shard and key
   std::vector<uint64_t> left_alone_until_;          // by level that would be written to
   uint64_t checked_nanos_ = 0;
+  uint64_t swept_epoch_ = 0;
+  uint64_t tidied_ms_ = 0;
+  uint64_t made_space_nanos_ = 0;  // when records last sank for that; 0: never
+  std::vector<uint64_t> swept_markers_;  // by level: how many there were when they last sank
   uint64_t kept_nanos_ = 0;
   std::thread thread_;  // last: it runs over all the members above
 };

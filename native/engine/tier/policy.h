@@ -3,8 +3,10 @@
 // Thread safety: pure functions.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 
 #include "engine/cache/heat_sketch.h"
 
@@ -26,6 +28,55 @@ inline uint64_t BytesToSink(uint64_t used, uint64_t capacity, const WaterMarks& 
 // Whether a tier can take more records.
 inline bool HasRoom(uint64_t used, uint64_t capacity) {
   return capacity == 0 || static_cast<double>(used) < 0.97 * static_cast<double>(capacity);
+}
+
+// What writes meet when the hot tier's disk runs full (space_gate.h).
+enum class SpaceState : uint8_t { kOpen, kHeld, kRefused };
+
+struct SpaceFigures {
+  uint64_t free = 0;
+  uint64_t reserve = 0;
+  bool hopeless = false;  // nothing makes room
+};
+
+// Held writes go on only when there is a little more than the reserve, so that they do not stop and
+// go with every group; refused ones likewise.
+inline SpaceState NextSpaceState(SpaceState before, const SpaceFigures& figures) {
+  const uint64_t enough =
+      figures.reserve + (before == SpaceState::kOpen ? 0 : figures.reserve / 8);
+  if (figures.free >= enough) return SpaceState::kOpen;
+  if (before == SpaceState::kRefused || figures.hopeless) return SpaceState::kRefused;
+  return SpaceState::kHeld;
+}
+
+// Free space to keep where the options name none: a twentieth of the disk, at most 4 GiB.
+inline uint64_t DefaultReserve(uint64_t disk_bytes) {
+  return std::min<uint64_t>(disk_bytes / 20, uint64_t{4} << 30);
+}
+
+// The length of an epoch of the recency sketch (recency_sketch.h), for ages in milliseconds of which
+// 0 means none: fine enough for the shortest, and coarse enough for the longest to be told. 0: no
+// age is asked for.
+inline uint64_t EpochFor(std::initializer_list<uint64_t> ages) {
+  uint64_t shortest = UINT64_MAX;
+  uint64_t longest = 0;
+  for (const uint64_t age : ages) {
+    if (age == 0) continue;
+    shortest = std::min(shortest, age);
+    longest = std::max(longest, age);
+  }
+  if (longest == 0) return 0;
+  return std::max<uint64_t>({1, shortest / 8, longest / 120});
+}
+
+// Whether a record last seen so many epochs ago is certainly older than `age_ms`.
+inline bool IsOlder(int epochs, uint64_t epoch_ms, uint64_t age_ms) {
+  return epochs > 0 && static_cast<uint64_t>(epochs - 1) * epoch_ms >= age_ms;
+}
+
+// Whether a store has so many markers that sinking them is worth a walk.
+inline bool HasManyMarkers(uint64_t markers, uint64_t entries) {
+  return markers >= 1024 && markers * 4 >= entries;
 }
 
 // The bytes of a sample of records, by their heat.

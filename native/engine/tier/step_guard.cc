@@ -21,6 +21,7 @@ bool StepGuard::DeleteNeedsMarker(int shard, std::string_view key) const {
   rocksdb::ReadOptions options;
   options.read_tier = rocksdb::kBlockCacheTier;
   for (const ColderShards& colder : deps_.shards->colder) {
+    if (!colder.MayHold(shard)) continue;
     rocksdb::PinnableSlice stored;
     const rocksdb::Status s =
         colder.db->Get(options, colder.handles[static_cast<size_t>(shard)], AsSlice(key), &stored);

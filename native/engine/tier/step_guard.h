@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "engine/cache/heat_sketch.h"
+#include "engine/cache/recency_sketch.h"
 #include "engine/options.h"
 #include "engine/shard/shards.h"
 #include "engine/status.h"
@@ -36,6 +37,7 @@ class StepGuard {
     rocksdb::DB* hot = nullptr;
     rocksdb::ColumnFamilyHandle* meta = nullptr;
     HeatSketch* heat = nullptr;       // counts writes; may be null
+    RecencySketch* recency = nullptr;  // remembers them; may be null
     std::function<void()> on_intent;  // a range delete was written; may be null
   };
 
@@ -48,7 +50,8 @@ class StepGuard {
   bool DeleteNeedsMarker(int shard, std::string_view key) const;
 
   void NoteHeat(uint64_t hash) {
-    if (deps_.heat != nullptr) deps_.heat->Touch(hash);
+    if (deps_.heat != nullptr) deps_.heat->TouchWrite(hash);
+    if (deps_.recency != nullptr) deps_.recency->Touch(hash);
   }
   void NoteKey(int shard, std::string_view key) {
     if (registered_ && shard == shard_ && key >= start_) NoteCoveredKey(key);

@@ -13,6 +13,11 @@
 #include <string_view>
 
 #include "engine/compression.h"
+#include "engine/shard/activity.h"
+
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
 
 namespace thermocline {
 
@@ -23,6 +28,9 @@ inline constexpr std::string_view TierName(Tier tier) {
   constexpr std::string_view kNames[kTierCount] = {"hot", "warm", "cold"};
   return kNames[static_cast<size_t>(tier)];
 }
+
+// For tests and benchmarks: how slow the tier's disk is made (platform/slow_disk.h).
+enum class SimulatedDisk : uint8_t { kNone, kSata, kHdd };
 
 struct TierOptions {
   // What opening shall do about the tier. kAsRecorded: open it if the database has it. The hot tier
@@ -38,6 +46,13 @@ struct TierOptions {
   size_t write_buffer_bytes = 0;           // likewise
   double filter_bits = 0;                  // per key; 0: the tier's default
   uint64_t rate_limit_bytes = 0;           // per second, of what the tier writes by itself; 0: none
+  uint64_t sink_after_ms = 0;  // records neither read nor written for so long sink; 0: never
+  // Everything in shards at least as cold as this sinks; absent: only what heat and age say.
+  std::optional<Temperature> sink_shards;
+  uint64_t reserve_bytes = 0;  // of hot: free space of its disk kept for compaction; 0: a default
+
+  SimulatedDisk simulated = SimulatedDisk::kNone;
+  rocksdb::Env* env = nullptr;  // of a colder tier's files; not owned. Null: EngineOptions::env
 };
 
 struct TiersOptions {

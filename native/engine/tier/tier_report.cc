@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <map>
 
+#include "engine/tier/marker_count.h"
+
 namespace thermocline {
 
 uint64_t TierFigures::LiveFileBytes() const {
@@ -33,6 +35,7 @@ void ReadStoreFigures(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHa
         figures->data_bytes += table->data_size;
         figures->deleted += table->num_deletions;
         figures->entries += table->num_entries;
+        figures->markers += MarkersIn(*table);
       }
     }
     std::map<std::string, std::string> stats;

@@ -26,6 +26,7 @@ struct TierFigures {
   uint64_t data_bytes = 0;      // the same, compressed
   uint64_t deleted = 0;         // deletions in the tables, whose space is still to come back
   uint64_t entries = 0;         // in the tables, deletions included
+  uint64_t markers = 0;         // of deleted records, in the tables
   uint64_t written_bytes = 0;   // by flushes, compactions and ingestion, since it was opened
   uint64_t capacity_bytes = 0;  // as configured; 0: what the file system has
   uint64_t found = 0;           // reads that ended here
@@ -39,12 +40,22 @@ struct TierFigures {
   uint64_t LiveFileBytes() const;
 };
 
+// Why a tier takes nothing more: into a colder one nothing is migrated, and writes into hot are held
+// or refused.
+struct TierTrouble {
+  Tier tier = Tier::kHot;
+  bool no_space = false;
+  std::string message;
+};
+
 struct TierReport {
   std::vector<TierFigures> tiers;  // hot first
   uint64_t from_memory = 0;        // reads that the hot cache answered
   uint64_t absent = 0;             // reads that found nothing in any tier
   uint64_t promoted = 0;           // records
+  uint64_t user_bytes = 0;         // of keys and values that the program wrote or deleted
   std::string trouble;             // why migration stands still; empty: it does not
+  std::vector<TierTrouble> troubles;  // the same by tier
 };
 
 // Fills in what the store itself knows.

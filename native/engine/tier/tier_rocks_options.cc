@@ -8,12 +8,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/tier/marker_count.h"
+
 namespace thermocline {
 
 rocksdb::DBOptions ColderDbOptions(const EngineOptions& options, const TierOptions& tier,
                                    const RocksShared& shared) {
   rocksdb::DBOptions db;
   if (options.env != nullptr) db.env = options.env;
+  if (tier.env != nullptr) db.env = tier.env;
   db.create_missing_column_families = true;
   db.write_buffer_manager = shared.write_buffer_manager;
   db.max_background_jobs = 2;
@@ -70,6 +73,7 @@ void CompactMovedRecords(rocksdb::ColumnFamilyOptions* cf) {
   // A table in which half of any 1024 entries in a row are deletions.
   cf->table_properties_collector_factories.push_back(
       rocksdb::NewCompactOnDeletionCollectorFactory(1024, 512));
+  cf->table_properties_collector_factories.push_back(std::make_shared<MarkerCountFactory>());
 }
 
 }  // namespace thermocline

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "engine/platform/slow_disk.h"
 #include "engine/tier/tier_rocks_options.h"
 
 namespace thermocline {
@@ -114,6 +115,11 @@ Status TierStore::OpenRocks(const EngineOptions& options, const RocksShared& sha
                             const ShardTable& table, std::shared_ptr<ExpiryFilterFactory> filter,
                             bool create) {
   db_options_ = ColderDbOptions(options, options_, shared);
+  if (options_.simulated != SimulatedDisk::kNone) {
+    const DiskSpeed& speed = options_.simulated == SimulatedDisk::kSata ? kSataSsd : kHardDisk;
+    slow_env_ = NewSlowEnv(db_options_.env, std::make_shared<SlowDisk>(speed));
+    db_options_.env = slow_env_.get();
+  }
   db_options_.create_if_missing = create;
   block_cache_ = rocksdb::HyperClockCacheOptions(options_.block_cache_bytes, 0).MakeSharedCache();
   shard_options_ = ColderShardOptions(options_, block_cache_, std::move(filter), table.size());
@@ -182,7 +188,20 @@ Status TierStore::CreateMissingShards(const EngineOptions& options, const ShardT
   for (const ShardInfo& info : table.shards()) {
     shard_handles_.push_back(find(ShardColumnFamilyName(info.id, info.generation)));
   }
+  FindWhatMayHold();
   return {};
+}
+
+void TierStore::FindWhatMayHold() {
+  may_hold_ = std::make_unique<std::atomic<bool>[]>(shard_handles_.size());
+  rocksdb::ReadOptions options;
+  // Many deletions in a row are not worth walking over.
+  options.max_skippable_internal_keys = 1000;
+  for (size_t i = 0; i < shard_handles_.size(); i++) {
+    const std::unique_ptr<rocksdb::Iterator> any(db_->NewIterator(options, shard_handles_[i]));
+    any->SeekToFirst();
+    may_hold_[i].store(any->Valid() || !any->status().ok(), std::memory_order_release);
+  }
 }
 
 Status TierStore::ReadOwn(TierOwnRecord* own, bool* found) const {
@@ -201,9 +220,9 @@ Status TierStore::Create(const EngineOptions& options, const RocksShared& shared
   std::error_code error;
   if (HasStore(place_.directory)) {
     TierOwnRecord own;
-    const bool known = PeekOwn(place_.directory, options.env, &own).ok();
+    const bool known = PeekOwn(place_.directory, EnvOf(options), &own).ok();
     const bool ours = known && own.owner == place_.owner && own.identity.last_step == 0;
-    if (!ours && (known || !IsUnfinished(place_.directory, options.env))) {
+    if (!ours && (known || !IsUnfinished(place_.directory, EnvOf(options)))) {
       return {Code::kInvalidArgument, place_.directory + " holds another store: a new " +
                                           std::string(TierName(place_.tier)) +
                                           " tier needs a folder of its own"};
@@ -246,7 +265,7 @@ Status TierStore::Open(const EngineOptions& options, const RocksShared& shared,
                                  " holds none: is its disk mounted?"};
   }
   TierOwnRecord own;
-  Status status = PeekOwn(place_.directory, options.env, &own);
+  Status status = PeekOwn(place_.directory, EnvOf(options), &own);
   if (!status.ok()) return status;
   if (own.identity.uuid != expected.uuid || own.owner != place_.owner) {
     return {Code::kInvalidArgument, place_.directory +
@@ -299,6 +318,7 @@ Status TierStore::WriteSynced(rocksdb::WriteBatch* batch, std::string_view doing
 
 Status TierStore::Apply(int shard, const std::vector<TierChange>& changes) {
   if (changes.empty()) return {};
+  may_hold_[static_cast<size_t>(shard)].store(true, std::memory_order_seq_cst);
   size_t bytes = 0;
   for (const TierChange& change : changes) bytes += change.key.size() + change.stored.size();
   return bytes < kTableBytes ? ApplyAsBatch(shard, changes) : ApplyAsTable(shard, changes);

@@ -85,12 +85,15 @@ class TierStore {
   const TierIdentity& identity() const { return own_.identity; }
   rocksdb::DB* db() const { return db_.get(); }
   const std::vector<rocksdb::ColumnFamilyHandle*>& handles() const { return shard_handles_; }
+  // By shard index; see ColderShards.
+  const std::atomic<bool>* may_hold() const { return may_hold_.get(); }
   const std::shared_ptr<rocksdb::Cache>& block_cache() const { return block_cache_; }
   uint64_t ingested_bytes() const { return ingested_bytes_; }
 
  private:
   Status OpenRocks(const EngineOptions& options, const RocksShared& shared, const ShardTable& table,
                    std::shared_ptr<ExpiryFilterFactory> filter, bool create);
+  void FindWhatMayHold();
   Status CreateMissingShards(const EngineOptions& options, const ShardTable& table);
   Status ReadOwn(TierOwnRecord* own, bool* found) const;
   // Adds the raised change number to a batch; it counts once the batch is written.
@@ -101,6 +104,9 @@ class TierStore {
   Status ApplyAsBatch(int shard, const std::vector<TierChange>& changes);
   Status ApplyAsTable(int shard, const std::vector<TierChange>& changes);
   Status AppendRangeDelete(rocksdb::WriteBatch* batch, const RangeIntentRecord& range) const;
+  rocksdb::Env* EnvOf(const EngineOptions& options) const {
+    return options_.env != nullptr ? options_.env : options.env;
+  }
   std::string Named() const;
   std::string IngestFolder() const { return place_.directory + "/ingest"; }
 
@@ -108,6 +114,7 @@ class TierStore {
   const TierOptions options_;
   ViewLatch* const latch_;
   TierOwnRecord own_;
+  std::unique_ptr<rocksdb::Env> slow_env_;  // outlives the store's files
   std::shared_ptr<rocksdb::Cache> block_cache_;
   rocksdb::DBOptions db_options_;
   rocksdb::ColumnFamilyOptions shard_options_;
@@ -115,6 +122,8 @@ class TierStore {
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // all of them, destroyed by Close
   rocksdb::ColumnFamilyHandle* meta_ = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> shard_handles_;  // by shard index
+  // Raised before a shard's first change, and found out at opening.
+  std::unique_ptr<std::atomic<bool>[]> may_hold_;
   std::atomic<uint64_t> ingested_bytes_{0};
 };
 
