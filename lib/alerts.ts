@@ -1,15 +1,19 @@
 import type { EventEmitter } from 'node:events';
 import type { Stats } from './stats.ts';
+import type { FullTier } from './tiers.ts';
 
 /** Something an operator should look at, or that is over. */
 export interface Alert {
   /** What kind of trouble. */
-  name: 'memory';
-  /** Whose: the part of the engine that it is about. */
+  name: 'memory' | 'space';
+  /** Whose: the part of the engine that it is about, or the tier that is full. */
   subject: string;
   /** `true` when it begins, `false` when it is over. */
   active: boolean;
-  /** What was measured, and the bound it crossed, in `unit`. */
+  /**
+   * What was measured, and the bound it crossed, in `unit`. Of `'space'`: what is free on the tier's disk, and for hot
+   * what must stay free; a tier may also be full because it has reached its `capacity`.
+   */
   value: number;
   threshold: number;
   unit: 'bytes';
@@ -86,6 +90,29 @@ export class AlertRules {
   }
 }
 
+/** Tells which tiers have become full since the last call, and which have room again. */
+export class SpaceAlerts {
+  readonly #full = new Map<string, FullTier>();
+
+  check(full: readonly FullTier[]): Alert[] {
+    const changes: Alert[] = [];
+    const alert = ({ tier, freeBytes, reserveBytes, cause }: FullTier, active: boolean): void => {
+      const [value, threshold] = [freeBytes, reserveBytes];
+      changes.push({ name: 'space', subject: tier, active, value, threshold, unit: 'bytes', cause });
+    };
+    for (const [tier, last] of this.#full) {
+      if (full.some((one) => one.tier === tier)) continue;
+      this.#full.delete(tier);
+      alert(last, false);
+    }
+    for (const one of full) {
+      if (!this.#full.has(one.tier)) alert(one, true);
+      this.#full.set(one.tier, one);
+    }
+    return changes;
+  }
+}
+
 /** How often statistics are looked at while somebody listens for alerts. */
 const INTERVAL_MS = 1000;
 
@@ -93,14 +120,17 @@ const INTERVAL_MS = 1000;
 export class AlertWatch {
   readonly #events: EventEmitter<Record<string, [event: string]>>;
   #rules = new AlertRules();
+  #space = new SpaceAlerts();
   readonly #stats: () => Stats;
+  readonly #fullTiers: () => FullTier[];
   readonly #tell: (alert: Alert) => void;
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
 
-  constructor(events: EventEmitter, stats: () => Stats, tell: (alert: Alert) => void) {
+  constructor(events: EventEmitter, stats: () => Stats, fullTiers: () => FullTier[], tell: (alert: Alert) => void) {
     this.#events = events as never;
     this.#stats = stats;
+    this.#fullTiers = fullTiers;
     this.#tell = tell;
   }
 
@@ -123,7 +153,9 @@ export class AlertWatch {
     if (event !== 'alert') return;
     this.#timer ??= setInterval(() => {
       // Each on its own: a listener that throws does not keep the others from being told.
-      for (const alert of this.#rules.check(this.#stats())) process.nextTick(this.#tell, alert);
+      for (const alert of [...this.#rules.check(this.#stats()), ...this.#space.check(this.#fullTiers())]) {
+        process.nextTick(this.#tell, alert);
+      }
     }, INTERVAL_MS).unref();
   };
 
@@ -134,6 +166,7 @@ export class AlertWatch {
   #stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+    this.#space = new SpaceAlerts();
     this.#rules = new AlertRules(); // whoever listens next is told what is the matter then
   }
 }

@@ -32,7 +32,7 @@ import { Reads } from './reads.ts';
 import { Shards } from './shards.ts';
 import { Snapshot } from './snapshot.ts';
 import { readStream, writeStream } from './streams.ts';
-import { Tiers } from './tiers.ts';
+import { type FullTier, Tiers } from './tiers.ts';
 import { Topics } from './topics/topics.ts';
 import { DEFAULT_RETRIES, retrying, type Transaction, type TransactionSource } from './transaction.ts';
 import { Writes } from './writes.ts';
@@ -505,6 +505,10 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
   }
 
   /** @internal */
+  protected override fullTiers(): FullTier[] {
+    return this.tiers.fullTiers();
+  }
+
   protected override checkOpen(): void {
     if (this.#status !== 'open') throw this.#closedError();
   }

@@ -35,7 +35,14 @@ export type { Size } from './size.ts';
 export { Snapshot } from './snapshot.ts';
 export type { LatencySeconds, OperationTotals, Stats, WorkClass, WorkStats } from './stats.ts';
 export type { TierName, TierOptions, TiersOptions } from './tier-options.ts';
-export { type MigrateOptions, type Migration, type TierReport, Tiers, type TiersReport } from './tiers.ts';
+export {
+  type MigrateOptions,
+  type Migration,
+  type PrefetchReport,
+  type TierReport,
+  Tiers,
+  type TiersReport,
+} from './tiers.ts';
 export type { AppendOptions, MessagePosition } from './topics/appends.ts';
 export { assign } from './topics/assign.ts';
 export { ChangeLog } from './topics/change-log.ts';

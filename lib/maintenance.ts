@@ -7,6 +7,7 @@ import type { DatabaseEvents } from './events.ts';
 import type { NativeBackup, NativeDatabase } from './native.ts';
 import { boundsOf, type KeyRange, rangeArgument } from './range.ts';
 import type { Stats } from './stats.ts';
+import type { FullTier } from './tiers.ts';
 
 /** What a database offers its operator: upkeep, backups, figures and alerts. The half of {@link Database} without records. */
 export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvents> {
@@ -17,6 +18,7 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
   readonly #alerts = new AlertWatch(
     this as never,
     () => this.stats(),
+    () => this.fullTiers(),
     (alert) => this.emit('alert', alert),
   );
 
@@ -34,6 +36,9 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
 
   /** @internal Sends what was packed and not yet sent. */
   protected abstract sendWrites(): void;
+
+  /** @internal Which tiers take nothing more for want of space. */
+  protected abstract fullTiers(): FullTier[];
 
   /** @internal For good: the database is closing. */
   protected endMaintenance(): void {

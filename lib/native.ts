@@ -26,6 +26,7 @@ export interface NativeOptions {
   coldAgeMs?: number;
   changes?: false | { bytes?: number; ms?: number };
   tiers?: Record<string, object | null>;
+  prefetchSequence?: boolean;
 }
 
 /** Index of uint32 pairs (arena << 16 | offset, length), then the arenas. A length of 2^32 - 1 means absent. */
@@ -106,6 +107,7 @@ export interface NativeTierFigures {
   rawBytes: number;
   dataBytes: number;
   writtenBytes: number;
+  markers: number;
   capacityBytes: number;
   found: number;
   movedInRecords: number;
@@ -124,9 +126,20 @@ export interface NativeTiers {
     fromMemory: number;
     absent: number;
     promoted: number;
+    userBytes: number;
     trouble: string;
     shards: number;
   };
+  /** At once. */
+  troubles(): [
+    tier: NativeTierFigures['tier'],
+    noSpace: boolean,
+    message: string,
+    freeBytes: number,
+    reserveBytes: number,
+  ][];
+  /** At once; undefined without prefetch. */
+  prefetch(): [active: boolean, reads: number, prefetched: number, used: number, switchedOff: number] | undefined;
 }
 
 export interface NativeDatabase {

@@ -93,6 +93,12 @@ export interface OpenOptions {
   changes?: boolean | ChangesOptions;
   /** Warm and cold stores below the hot one. Default: those that the database has; a new one has none. */
   tiers?: TiersOptions;
+  /**
+   * `'sequence'`: learns which keys are read after which, and reads the likely next ones into the hot cache in the
+   * background. For reads that follow links or trees again and again; switches itself off while it does not pay. Costs
+   * some 10 MB. `db.tiers.report().prefetch` tells how well it does. Default: none.
+   */
+  prefetch?: 'sequence';
   threads?: ThreadOptions;
   temperature?: TemperatureOptions;
   /** Default `'utf8'`. */
@@ -115,6 +121,7 @@ const NAMES = new Set([
   'memory',
   'changes',
   'tiers',
+  'prefetch',
   'threads',
   'temperature',
   'keyEncoding',
@@ -129,6 +136,12 @@ export function checkNames(options: object, known: ReadonlySet<string>, where: s
       throw invalid(`unknown option '${name}' ${where}; known are ${[...known].join(', ')}`);
     }
   }
+}
+
+function checkPrefetch(value: unknown): boolean | undefined {
+  if (value === undefined) return undefined;
+  if (value !== 'sequence') throw invalid("prefetch must be 'sequence'");
+  return true;
 }
 
 /** The options object of any method: absent, or an object with known names alone. */
@@ -204,6 +217,7 @@ export function nativeOptions(options: unknown): NativeOptions {
     coldAgeMs: integer(temperature.cold, 'temperature.cold', 0, Number.MAX_SAFE_INTEGER),
     changes: checkChanges(given.changes),
     tiers: checkTiers(given.tiers),
+    prefetchSequence: checkPrefetch(given.prefetch),
     withoutLog: given.durability === undefined ? undefined : checkDurability(given.durability) === 'none',
   };
   return checked as NativeOptions;

@@ -30,6 +30,25 @@ export interface TierOptions {
   filterBits?: number;
   /** Bytes per second that flushes and compactions of the tier may write. Default: unlimited. */
   rateLimit?: Size;
+  /**
+   * Hot and warm: records that were neither read nor written for so many milliseconds sink to the next tier, however
+   * empty this one is; within an eighth of the time. Default: never.
+   */
+  sinkAfter?: number;
+  /**
+   * Hot and warm: shards whose temperature is this or colder sink as a whole (see `temperature`). Default: none.
+   */
+  sinkShards?: 'warm' | 'cold' | 'frozen';
+  /**
+   * Hot: free space of its disk that writes leave for flushes, compaction and migration. Below it writes wait for
+   * migration to make room, and fail with ERR_NO_SPACE if none is made. Default: a twentieth of the disk, at most 4 GiB.
+   */
+  reserve?: Size;
+  /**
+   * Warm and cold, for trying things out: makes the tier as slow as if it lay on a SATA SSD (100 µs, 500 MB/s) or a hard
+   * disk (8 ms to seek, 150 MB/s). Not kept with the database.
+   */
+  simulatedDisk?: 'sata' | 'hdd';
   /** Price of a terabyte for a month, in any currency, for the report. Default 300, 100 and 20. */
   costPerTB?: number;
 }
@@ -52,6 +71,10 @@ const MEMBERS = new Set([
   'writeBuffer',
   'filterBits',
   'rateLimit',
+  'sinkAfter',
+  'sinkShards',
+  'reserve',
+  'simulatedDisk',
   'costPerTB',
 ]);
 
@@ -59,6 +82,14 @@ function number(value: unknown, name: string, least: number, most: number): numb
   if (value === undefined) return undefined;
   if (typeof value === 'number' && value >= least && value <= most) return value;
   throw invalid(`${name} must be a number from ${least} to ${most}`);
+}
+
+/** The place of a value in the list of those that are known. */
+function choice(value: unknown, name: string, known: readonly string[]): number | undefined {
+  if (value === undefined) return undefined;
+  const index = known.indexOf(value as string);
+  if (index < 0) throw invalid(`${name} must be ${known.map((one) => `'${one}'`).join(' or ')}`);
+  return index;
 }
 
 function objectOf(value: unknown, known: ReadonlySet<string>, name: string): Record<string, unknown> {
@@ -82,6 +113,15 @@ function tierOptions(tier: TierName, value: unknown): object | null {
   if (path !== undefined && tier === 'hot') {
     throw invalid("the hot tier lies in the database's own folder: tiers.hot takes no path");
   }
+  for (const member of ['sinkAfter', 'sinkShards'].filter((one) => tier === 'cold' && given[one] !== undefined)) {
+    throw invalid(`nothing lies below the cold tier: tiers.cold takes no ${member}`);
+  }
+  if (tier !== 'hot' && given.reserve !== undefined) throw invalid(`tiers.hot alone takes a reserve, not ${name}`);
+  if (tier === 'hot' && given.simulatedDisk !== undefined) {
+    throw invalid('the warm and the cold tier alone can be simulated');
+  }
+  const shards = choice(given.sinkShards, `${name}.sinkShards`, ['warm', 'cold', 'frozen']);
+  const disk = choice(given.simulatedDisk, `${name}.simulatedDisk`, ['sata', 'hdd']);
   const size = (member: string) =>
     given[member] === undefined ? undefined : parseSize(given[member], `${name}.${member}`);
   const compression = checkCompression(given.compression, `${name}.compression`);
@@ -94,6 +134,11 @@ function tierOptions(tier: TierName, value: unknown): object | null {
     writeBuffer: size('writeBuffer'),
     filterBits: number(given.filterBits, `${name}.filterBits`, 1, 32),
     rateLimit: size('rateLimit'),
+    sinkAfter: number(given.sinkAfter, `${name}.sinkAfter`, 1, Number.MAX_SAFE_INTEGER),
+    // As the engine counts: 0 hot, 1 warm ...; 0 none, 1 sata ...
+    sinkShards: shards === undefined ? undefined : shards + 1,
+    reserve: size('reserve'),
+    simulatedDisk: disk === undefined ? undefined : disk + 1,
     costPerTB: number(given.costPerTB, `${name}.costPerTB`, 0, 1e12),
   };
 }

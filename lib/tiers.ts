@@ -46,11 +46,33 @@ export interface TierReport {
   hitShare: number;
   movedIn: { records: number; bytes: number };
   movedOut: { records: number; bytes: number };
-  /** Bytes written to tables since the database was opened. */
+  /** Bytes written to tables since the database was opened: by flushes, compactions and migration into the tier. */
   writtenBytes: number;
+  /**
+   * `writtenBytes` over the bytes of keys and values that came into the tier meanwhile, by the program's writes or from
+   * another tier; 0 if none did. Compression makes it smaller, rewriting by compaction larger. The log is not counted.
+   */
+  writeAmplification: number;
+  /** Deleted records whose markers wait to sink. */
+  markers: number;
   costPerTB: number;
   /** What `bytes` cost in a month. */
   costPerMonth: number;
+}
+
+/** What predictive prefetch has done since the database was opened. */
+export interface PrefetchReport {
+  /** False while it has switched itself off, because it did not pay. */
+  active: boolean;
+  /** Records read ahead, and those of them that were read afterwards. */
+  prefetched: number;
+  used: number;
+  /** `used` over `prefetched`; 0 if nothing was prefetched. */
+  precision: number;
+  /** The share of all reads that met a prefetched record. */
+  hitShare: number;
+  /** How often it has switched itself off. */
+  switchedOff: number;
 }
 
 /** What the tiers hold, answer and cost. Counters begin when the database is opened. */
@@ -60,6 +82,10 @@ export interface TiersReport {
   memory: { hits: number; hitShare: number };
   /** Reads that found nothing. */
   absent: number;
+  /** Bytes written to tables of all tiers over the bytes of keys and values that the program wrote; 0 if it wrote none. */
+  writeAmplification: number;
+  /** What `prefetch: 'sequence'` has done; absent without it. */
+  prefetch?: PrefetchReport;
   /** Records copied up because they were read. */
   promoted: number;
   /** Why migration stands still, such as a colder tier that is full; absent while it does not. */
@@ -84,6 +110,16 @@ function tierNumber(value: unknown, name: string): number {
 
 function ratioOf(figures: NativeTierFigures): number {
   return figures.dataBytes === 0 ? 1 : figures.rawBytes / figures.dataBytes;
+}
+
+/** @internal */
+export interface FullTier {
+  tier: TierName;
+  cause: string;
+  /** On its disk. */
+  freeBytes: number;
+  /** Of hot: what must stay free. */
+  reserveBytes: number;
 }
 
 /** @internal What Tiers needs of its database. */
@@ -150,7 +186,9 @@ export class Tiers<K, V> {
    * @throws ERR_CLOSED, ERR_IO
    */
   async report(): Promise<TiersReport> {
-    const { tiers, fromMemory, absent, promoted, trouble } = await this.#report(this.#open());
+    const native = this.#open();
+    const { tiers, fromMemory, absent, promoted, userBytes, trouble } = await this.#report(native);
+    const over = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
     const reads = fromMemory + absent + tiers.reduce((sum, { found }) => sum + found, 0);
     const share = (hits: number) => (reads === 0 ? 0 : hits / reads);
     const hot = tiers[0] as NativeTierFigures;
@@ -167,6 +205,8 @@ export class Tiers<K, V> {
         movedIn: { records: figures.movedInRecords, bytes: figures.movedInBytes },
         movedOut: { records: figures.movedOutRecords, bytes: figures.movedOutBytes },
         writtenBytes: figures.writtenBytes,
+        writeAmplification: over(figures.writtenBytes, figures.movedInBytes + (figures === hot ? userBytes : 0)),
+        markers: figures.markers,
         costPerTB: figures.costPerTB,
         costPerMonth: (figures.fileBytes / TERABYTE) * figures.costPerTB,
       };
@@ -181,10 +221,24 @@ export class Tiers<K, V> {
       tiers: reports,
       memory: { hits: fromMemory, hitShare: share(fromMemory) },
       absent,
+      writeAmplification: over(
+        tiers.reduce((sum, { writtenBytes }) => sum + writtenBytes, 0),
+        userBytes,
+      ),
+      ...prefetchReport(native),
       promoted,
       ...(trouble === '' ? {} : { trouble }),
       cost: { perMonth, allHotPerMonth, saved: allHotPerMonth === 0 ? 0 : 1 - perMonth / allHotPerMonth },
     };
+  }
+
+  /** @internal Which tiers take nothing more for want of space; none without tiers, or once it is closed. */
+  fullTiers(): FullTier[] {
+    if (!this.#source.isOpen()) return [];
+    return this.#open()
+      .troubles()
+      .filter(([, noSpace]) => noSpace)
+      .map(([tier, , cause, freeBytes, reserveBytes]) => ({ tier, cause, freeBytes, reserveBytes }));
   }
 
   #open(): NativeTiers {
@@ -249,6 +303,16 @@ export class Tiers<K, V> {
     if (accepted.length > 0) await this.#step(native, place, start, Buffer.concat(accepted), total);
     return next;
   }
+}
+
+function prefetchReport(native: NativeTiers): { prefetch?: PrefetchReport } {
+  const figures = native.prefetch();
+  if (figures === undefined) return {};
+  const [active, reads, prefetched, used, switchedOff] = figures;
+  const precision = prefetched === 0 ? 0 : used / prefetched;
+  return {
+    prefetch: { active, prefetched, used, precision, hitShare: reads === 0 ? 0 : used / reads, switchedOff },
+  };
 }
 
 /** A length as the engine reads it: LEB128. */

@@ -69,6 +69,7 @@ Napi::Object FiguresToJs(Napi::Env env, const TierFigures& figures) {
   set("rawBytes", figures.raw_bytes);
   set("dataBytes", figures.data_bytes);
   set("writtenBytes", figures.written_bytes);
+  set("markers", figures.markers);
   set("capacityBytes", figures.capacity_bytes);
   set("found", figures.found);
   set("movedInRecords", figures.moved_in_records);
@@ -87,6 +88,8 @@ Napi::Function TiersWrap::Define(Napi::Env env) {
                          InstanceMethod<&TiersWrap::Step>("step"),
                          InstanceMethod<&TiersWrap::Page>("page"),
                          InstanceMethod<&TiersWrap::Report>("report"),
+                         InstanceMethod<&TiersWrap::Troubles>("troubles"),
+                         InstanceMethod<&TiersWrap::Prefetch>("prefetch"),
                      });
 }
 
@@ -173,7 +176,7 @@ void TiersWrap::Page(const Napi::CallbackInfo& info) {
   StartAsync(Environment::Of(info.Env()), session_->engine().background_pool(), std::move(op));
 }
 
-// report(ticket) -> { tiers, fromMemory, absent, promoted, shards }
+// report(ticket) -> { tiers, fromMemory, absent, promoted, userBytes, trouble, shards }
 void TiersWrap::Report(const Napi::CallbackInfo& info) {
   struct Result {
     TierReport report;
@@ -197,11 +200,45 @@ void TiersWrap::Report(const Napi::CallbackInfo& info) {
     object.Set("fromMemory", NumberOf(env, report.from_memory));
     object.Set("absent", NumberOf(env, report.absent));
     object.Set("promoted", NumberOf(env, report.promoted));
+    object.Set("userBytes", NumberOf(env, report.user_bytes));
     object.Set("trouble", report.trouble);
     object.Set("shards", Napi::Number::New(env, result.shards));
     return object;
   };
   StartAsync(Environment::Of(info.Env()), session_->engine().task_pool(), std::move(op));
+}
+
+// troubles() -> [[tier, whether for want of space, message, free bytes, reserve bytes]]: at once
+Napi::Value TiersWrap::Troubles(const Napi::CallbackInfo& info) {
+  const napi_env env = info.Env();
+  const std::vector<TierTrouble> troubles = session_->engine().TierTroubles();
+  Napi::Array array = Napi::Array::New(env, troubles.size());
+  for (uint32_t i = 0; i < troubles.size(); i++) {
+    const TierTrouble& trouble = troubles[i];
+    Napi::Array one = Napi::Array::New(env, 5);
+    one.Set(0u, Napi::String::New(env, std::string(TierName(trouble.tier))));
+    one.Set(1u, Napi::Boolean::New(env, trouble.no_space));
+    one.Set(2u, Napi::String::New(env, trouble.message));
+    one.Set(3u, NumberOf(env, trouble.free_bytes));
+    one.Set(4u, NumberOf(env, trouble.reserve_bytes));
+    array.Set(i, one);
+  }
+  return array;
+}
+
+// prefetch() -> [active, reads, prefetched, used, times switched off], or undefined
+Napi::Value TiersWrap::Prefetch(const Napi::CallbackInfo& info) {
+  const napi_env env = info.Env();
+  SequencePrefetcher* const prefetcher = session_->engine().prefetcher();
+  if (prefetcher == nullptr) return info.Env().Undefined();
+  const SequencePrefetcher::Stats stats = prefetcher->GetStats();
+  Napi::Array array = Napi::Array::New(env, 5);
+  array.Set(0u, Napi::Boolean::New(env, stats.active));
+  array.Set(1u, NumberOf(env, stats.reads));
+  array.Set(2u, NumberOf(env, stats.prefetched));
+  array.Set(3u, NumberOf(env, stats.used));
+  array.Set(4u, NumberOf(env, stats.switched_off));
+  return array;
 }
 
 }  // namespace thermocline

@@ -20,6 +20,8 @@ class TiersWrap : public Napi::ObjectWrap<TiersWrap> {
   void Step(const Napi::CallbackInfo& info);
   void Page(const Napi::CallbackInfo& info);
   void Report(const Napi::CallbackInfo& info);
+  Napi::Value Troubles(const Napi::CallbackInfo& info);
+  Napi::Value Prefetch(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Session> session_;
 };

@@ -115,6 +115,14 @@ Status ReadTiers(const Napi::Value& value, TiersOptions* tiers) {
     ReadNumber(options, "writeBuffer", &tier.write_buffer_bytes);
     ReadNumber(options, "filterBits", &tier.filter_bits);
     ReadNumber(options, "rateLimit", &tier.rate_limit_bytes);
+    ReadNumber(options, "sinkAfter", &tier.sink_after_ms);
+    ReadNumber(options, "reserve", &tier.reserve_bytes);
+    int number = -1;
+    ReadNumber(options, "sinkShards", &number);
+    if (number >= 0) tier.sink_shards = static_cast<Temperature>(number);
+    number = 0;
+    ReadNumber(options, "simulatedDisk", &number);
+    tier.simulated = static_cast<SimulatedDisk>(number);
     if (options.Get("compression").IsArray()) {
       Compression compression;
       Status status = ReadCompression(options, &compression);
@@ -160,6 +168,7 @@ Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   ReadNumber(object, "coldAgeMs", &options->temperature_ages.cold_ms);
   ReadBoolean(object, "withoutLog", &options->without_log);
   options->log_given = object.Get("withoutLog").IsBoolean();
+  ReadBoolean(object, "prefetchSequence", &options->prefetch_sequence);
   Status status = ReadTiers(object.Get("tiers"), &options->tiers);
   return status.ok() ? ReadCompression(object, &options->compression) : status;
 }

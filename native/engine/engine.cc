@@ -169,7 +169,6 @@ Status Engine::OpenParts() {
                                                                       .hot = store_.db(),
                                                                       .meta = store_.meta(),
                                                                       .heat = heat_.get(),
-      .recency = recency_.get(),
                                                                       .recency = recency_.get(),
                                                                       .on_intent = [this] {
                                                                         if (migrator_)
@@ -185,6 +184,7 @@ Status Engine::OpenParts() {
   task_pool_ = pool("tc-task", kTaskThreads, WorkClass::kTask, 0);
   background_pool_ =
       pool("tc-background", options_.threads.maintenance, WorkClass::kBackground, kBackgroundNice);
+  if (options_.prefetch_sequence && cache_->enabled()) OpenPrefetcher();
   reader_ = std::make_unique<PointReader>(PointReader::Dependencies{
       .db = store_.db(),
       .shards = shards_,
@@ -195,6 +195,8 @@ Status Engine::OpenParts() {
       .activity = activity_.get(),
       .tiers = tiered ? tiers_.get() : nullptr,
       .heat = heat_.get(),
+      .recency = recency_.get(),
+      .prefetcher = prefetcher_.get(),
       .on_colder_read =
           [this](int shard, std::string_view key, uint64_t hash) {
             if (migrator_) migrator_->Offer(shard, key, hash);

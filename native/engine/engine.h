@@ -30,6 +30,7 @@
 #include "engine/backup/verify.h"
 #include "engine/cache/hot_cache.h"
 #include "engine/cache/recency_sketch.h"
+#include "engine/cache/sequence_prefetcher.h"
 #include "engine/clock.h"
 #include "engine/commit/committer.h"
 #include "engine/commit/transaction.h"
@@ -162,6 +163,8 @@ class Engine {
   Migrator* migrator() { return migrator_.get(); }
   HeatSketch* heat() { return heat_.get(); }
   SpaceGate* space_gate() { return space_gate_.get(); }
+  // Null unless asked for.
+  SequencePrefetcher* prefetcher() { return prefetcher_.get(); }
   TierReport ReportTiers();
   // Which tiers take nothing more, and why. Cheap.
   std::vector<TierTrouble> TierTroubles();
@@ -177,6 +180,7 @@ class Engine {
   void CloseFeed();
   void OpenStepper();
   void OpenHeat();
+  void OpenPrefetcher();
   void OpenSpaceGate();
   void OpenMigrator();
   TierOptions OptionsOf(int level);
@@ -204,15 +208,16 @@ class Engine {
   std::unique_ptr<HotCache> cache_;
   HotStore store_;
   std::unique_ptr<TierSet> tiers_;
-  std::shared_ptr<const Shards> shards_;   // of all tiers
-  std::unique_ptr<StepGuard> step_guard_;  // none without colder tiers
-  std::unique_ptr<HeatSketch> heat_;       // likewise
+  std::shared_ptr<const Shards> shards_;    // of all tiers
+  std::unique_ptr<StepGuard> step_guard_;   // none without colder tiers
+  std::unique_ptr<HeatSketch> heat_;        // likewise
   std::unique_ptr<RecencySketch> recency_;  // likewise, and if no tier asks for an age
   std::unique_ptr<SpaceGate> space_gate_;   // with the migrator
-  std::unique_ptr<Stepper> stepper_;       // likewise, and when read-only
+  std::unique_ptr<Stepper> stepper_;        // likewise, and when read-only
   std::unique_ptr<ThreadPool> read_pool_;
   std::unique_ptr<ThreadPool> task_pool_;
   std::unique_ptr<ThreadPool> background_pool_;
+  std::unique_ptr<SequencePrefetcher> prefetcher_;
   std::unique_ptr<ShardActivity> activity_;
   uint64_t shard_times_kept_ms_ = 0;  // the committer's thread's own, once open
   std::unique_ptr<PointReader> reader_;

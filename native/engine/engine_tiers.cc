@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "engine/engine.h"
 #include "engine/platform/disk.h"
@@ -23,10 +24,25 @@ TierOptions Engine::OptionsOf(int level) {
 
 void Engine::OpenHeat() {
   heat_ = std::make_unique<HeatSketch>();
-  const uint64_t epoch = EpochFor({options_.tiers.at(Tier::kHot).sink_after_ms,
-                                   options_.tiers.at(Tier::kWarm).sink_after_ms});
+  const uint64_t epoch = EpochFor(
+      {options_.tiers.at(Tier::kHot).sink_after_ms, options_.tiers.at(Tier::kWarm).sink_after_ms});
   if (epoch > 0) recency_ = std::make_unique<RecencySketch>(epoch, clock_.NowMs());
   LoadHeat();
+}
+
+void Engine::OpenPrefetcher() {
+  const auto fetch = [this](std::string key, uint64_t hash) {
+    read_pool_->Post(
+        [this, key = std::move(key), hash] {
+          bool found = false;
+          const bool there = reader_->IsCached(key, hash);
+          const bool read =
+              !there && reader_->Get(key, hash, nullptr, &found, [](std::string_view) {}).ok();
+          prefetcher_->Fetched(hash, read && found);
+        },
+        Priority::kLow);
+  };
+  prefetcher_ = std::make_unique<SequencePrefetcher>(SequencePrefetcher::Dependencies{fetch});
 }
 
 void Engine::OpenSpaceGate() {
@@ -77,8 +93,8 @@ TierReport Engine::ReportTiers() {
   report.from_memory = cache.hits + cache.negative_hits;
   report.absent = reader_->tier_reads().absent.Total();
   if (stepper_) report.promoted = stepper_->promoted();
-  report.user_bytes = metrics_->put.bytes.Total() + metrics_->batch.bytes.Total() +
-                      metrics_->del.bytes.Total();
+  report.user_bytes =
+      metrics_->put.bytes.Total() + metrics_->batch.bytes.Total() + metrics_->del.bytes.Total();
   report.troubles = TierTroubles();
   if (!report.troubles.empty()) report.trouble = report.troubles.front().message;
   for (int level = 0; level < tiers_->levels(); level++) {
@@ -102,10 +118,19 @@ std::vector<TierTrouble> Engine::TierTroubles() {
   if (migrator_) troubles = migrator_->status().troubles;
   const SpaceState space = space_gate_ ? space_gate_->state() : SpaceState::kOpen;
   if (space != SpaceState::kOpen) {
-    troubles.push_back({Tier::kHot, true,
-                        std::string("the disk of the hot tier is full but for its reserve: writes ") +
-                            (space == SpaceState::kHeld ? "wait for migration to make room"
-                                                        : "are refused, nothing makes room")});
+    troubles.push_back(
+        {Tier::kHot, true,
+         std::string("the disk of the hot tier is full but for its reserve: writes ") +
+             (space == SpaceState::kHeld ? "wait for migration to make room"
+                                         : "are refused, nothing makes room"),
+         0, space_gate_->reserve_bytes()});
+  }
+  for (TierTrouble& trouble : troubles) {
+    const int level = tiers_->LevelOf(trouble.tier);
+    std::error_code error;
+    const fs::space_info disk =
+        fs::space(level == 0 ? location_ : tiers_->store(level).directory(), error);
+    if (!error) trouble.free_bytes = disk.available;
   }
   return troubles;
 }

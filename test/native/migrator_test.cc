@@ -3,6 +3,7 @@
 #include "engine/tier/migrator.h"
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -103,7 +104,7 @@ TEST_F(MigratorTest, AFullTierSinksWhatIsColdest) {
   ASSERT_THAT(engine()->Flush(), IsOk());
   const auto used = [&] {
     const TierFigures hot = engine()->ReportTiers().tiers[0];
-    return hot.LiveFileBytes() + hot.memory_bytes;
+    return hot.LiveBytes();
   };
   EXPECT_TRUE(Becomes([&] { return engine()->migrator()->status().rounds > 0; }));
   EXPECT_TRUE(Becomes([&] { return used() < 2 * kMiB; })) << used();
@@ -133,6 +134,127 @@ TEST_F(MigratorTest, AFullColderTierIsLeftAloneAndSaysSo) {
   EXPECT_TRUE(Becomes([&] { return !engine()->ReportTiers().trouble.empty(); }));
   EXPECT_THAT(engine()->ReportTiers().trouble, testing::HasSubstr("the cold tier is full"));
   EXPECT_THAT(Put(engine(), "b", "1"), IsOk()) << "writes go on";
+}
+
+// Lets time pass for the engine alone.
+void Pass(Engine* engine, uint64_t ms) {
+  engine->clock().RaiseTo(engine->clock().NowMs() + ms);
+  engine->migrator()->Wake();
+}
+
+constexpr uint64_t kDayMs = 86'400'000;
+
+TEST_F(MigratorTest, WhatIsNeitherReadNorWrittenForSoLongSinks) {
+  EngineOptions options = Automatic();
+  options.memory.hot_cache = 0;  // so that every read reaches the stores
+  options.tiers.at(Tier::kHot).sink_after_ms = 8 * kDayMs;
+  OpenTiered(options);
+  for (int i = 0; i < 100; i++) ASSERT_THAT(Put(engine(), "old" + std::to_string(i), "1"), IsOk());
+  ASSERT_THAT(Put(engine(), "read", "1"), IsOk());
+  ASSERT_THAT(Put(engine(), "written", "1"), IsOk());
+  for (int day = 0; day < 12; day++) {
+    Pass(engine(), kDayMs);
+    EXPECT_TRUE(Becomes([&] { return engine()->migrator()->status().sunk_by_age > 0 || day < 9; }));
+    EXPECT_EQ(Get(engine(), "read"), "1");
+    ASSERT_THAT(Put(engine(), "written", std::to_string(day)), IsOk());
+    // Until the sweep of the day is over: it takes no longer than a few turns.
+    for (int turn = 0; day < 7 && turn < 3; turn++) {
+      engine()->migrator()->Wake();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    if (day < 7) EXPECT_EQ(Levels(engine(), "old7"), "value 1 | nothing | nothing") << day;
+  }
+  EXPECT_TRUE(Becomes([&] { return engine()->migrator()->status().sunk_by_age >= 100; }));
+  EXPECT_EQ(Levels(engine(), "old7"), "nothing | value 1 | nothing") << "to the next tier";
+  EXPECT_EQ(Levels(engine(), "read"), "value 1 | nothing | nothing");
+  EXPECT_EQ(Levels(engine(), "written"), "value 11 | nothing | nothing");
+  EXPECT_EQ(Get(engine(), "old7"), "1");
+}
+
+TEST_F(MigratorTest, AgesAreKeptAcrossAReopening) {
+  EngineOptions options = Automatic();
+  options.tiers.at(Tier::kHot).sink_after_ms = 8 * kDayMs;
+  OpenTiered(options);
+  ASSERT_THAT(Put(engine(), "old", "1"), IsOk());
+  Pass(engine(), 5 * kDayMs);
+  ASSERT_THAT(Put(engine(), "young", "1"), IsOk());
+  Reopen(options);
+  EXPECT_EQ(Levels(engine(), "old"), "value 1 | nothing | nothing");
+  Pass(engine(), 6 * kDayMs);
+  EXPECT_TRUE(Becomes([&] { return Stored(engine(), 0, "old") == "nothing"; }));
+  EXPECT_EQ(Levels(engine(), "old"), "nothing | value 1 | nothing");
+  EXPECT_EQ(Levels(engine(), "young"), "value 1 | nothing | nothing");
+}
+
+TEST_F(MigratorTest, AShardThatNobodyUsesSinksAsAWhole) {
+  EngineOptions options = Automatic();
+  options.memory.hot_cache = 0;
+  options.tiers.at(Tier::kHot).sink_shards = Temperature::kCold;
+  OpenTiered(options);
+  // Two shards; a key of each.
+  ASSERT_THAT(Put(engine(), "a", "1"), IsOk());
+  const auto shards = engine()->NewView()->shards();
+  std::string other = "b";
+  while (shards->IndexOf(other) == shards->IndexOf("a")) other += "b";
+  ASSERT_THAT(Put(engine(), other, "2"), IsOk());
+  Pass(engine(), 6 * kDayMs);
+  EXPECT_EQ(Get(engine(), "a"), "1");
+  Pass(engine(), 2 * kDayMs);
+  EXPECT_TRUE(Becomes([&] { return engine()->migrator()->status().sunk_by_temperature == 1; }));
+  EXPECT_EQ(Levels(engine(), "a"), "value 1 | nothing | nothing");
+  EXPECT_EQ(Levels(engine(), other), "nothing | value 2 | nothing");
+}
+
+TEST_F(MigratorTest, ManyMarkersSinkAlthoughThereIsRoom) {
+  OpenTiered(Automatic(TieredOptions(2, false, true)));
+  PackedWrites writes;
+  PackedWrites deletes;
+  for (int i = 0; i < 4000; i++) {
+    writes.Put("key" + std::to_string(i), "1");
+    if (i % 2 == 0) deletes.Delete("key" + std::to_string(i));
+  }
+  ASSERT_THAT(Write(engine(), writes), IsOk());
+  Migrate(engine(), 0, 1);
+  ASSERT_THAT(Write(engine(), deletes), IsOk());
+  ASSERT_EQ(Levels(engine(), "key0"), "marker | value 1");
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  EXPECT_EQ(engine()->ReportTiers().tiers[0].markers, 2000u);
+  Pass(engine(), kDayMs);
+  EXPECT_TRUE(Becomes([&] { return engine()->migrator()->status().sunk_markers == 2000; }));
+  EXPECT_EQ(Levels(engine(), "key0"), "nothing | nothing");
+  EXPECT_EQ(Get(engine(), "key0"), std::nullopt);
+  EXPECT_EQ(Levels(engine(), "key1"), "nothing | value 1");
+}
+
+TEST_F(MigratorTest, AColderStoreThatNeverHeldAShardIsNotAskedForIt) {
+  OpenTiered(TieredOptions(1, true, false));
+  ASSERT_THAT(Put(engine(), "a", "1"), IsOk());
+  ASSERT_THAT(Put(engine(), "b", "1"), IsOk());
+  const auto shards = engine()->NewView()->shards();
+  EXPECT_FALSE(shards->colder[0].MayHold(0));
+  ASSERT_THAT(test::Delete(engine(), "a"), IsOk());
+  EXPECT_EQ(Levels(engine(), "a"), "nothing | nothing") << "no marker";
+  Migrate(engine(), 0, 1);
+  EXPECT_TRUE(shards->colder[0].MayHold(0));
+  ReopenTiered();
+  EXPECT_TRUE(engine()->NewView()->shards()->colder[0].MayHold(0));
+  ASSERT_THAT(test::Delete(engine(), "b"), IsOk());
+  EXPECT_EQ(Levels(engine(), "b"), "marker | value 1");
+  EXPECT_EQ(Get(engine(), "b"), std::nullopt);
+}
+
+TEST_F(MigratorTest, BoundariesOfStepsOvertakeWritesThatAreHeld) {
+  EngineOptions options = Automatic();
+  options.tiers.at(Tier::kHot).reserve_bytes = ~uint64_t{0} >> 1;  // no disk has so much
+  OpenTiered(options);
+  engine()->space_gate()->Measure();
+  // Nothing can be done about it, which the migrator finds out by itself.
+  EXPECT_TRUE(Becomes([&] { return engine()->space_gate()->state() == SpaceState::kRefused; }));
+  EXPECT_THAT(Put(engine(), "a", "1"), test::HasCode(Code::kNoSpace));
+  EXPECT_THAT(engine()->ReportTiers().trouble, testing::HasSubstr("the hot tier is full"));
+  EXPECT_EQ(Get(engine(), "a"), std::nullopt) << "nothing of it was written";
+  StepResult result;
+  EXPECT_THAT(engine()->stepper()->Run({.from = 0, .to = 1}, &result), IsOk());
 }
 
 TEST_F(MigratorTest, HeatSurvivesAReopening) {

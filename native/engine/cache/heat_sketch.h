@@ -14,8 +14,8 @@
 //
 // Sources: Cormode and Muthukrishnan, count-min sketch (2005), with conservative update; Einziger,
 // Friedman and Manes, TinyLFU (2017).
-// Thread safety: TouchWrite, Add and Estimate from any thread; counts that collide may be lost, which an
-// estimate can bear. Halve, Encode and Decode by one thread at a time.
+// Thread safety: TouchWrite, Add and Estimate from any thread; counts that collide may be lost,
+// which an estimate can bear. Halve, Encode and Decode by one thread at a time.
 #pragma once
 
 #include <atomic>

@@ -134,6 +134,15 @@ class HotCache {
     return Found::kValue;
   }
 
+  // Whether there is an entry that Get would answer from, expired ones included. Counts as nothing.
+  bool Contains(std::string_view key, uint64_t hash) {
+    if (!enabled()) return false;
+    HotCacheStripe& stripe = StripeOf(hash);
+    std::lock_guard lock(stripe.mutex);
+    const HotCacheEntry* entry = stripe.Find(key, hash);
+    return entry != nullptr && !entry->pending;
+  }
+
   // Call before reading the store for a key that Get missed.
   FillTicket BeginFill(uint64_t hash) const {
     if (!enabled()) return {};

@@ -2,14 +2,15 @@
 //
 // Time goes in epochs, a fraction of the shortest age that is asked for. An access writes the
 // current epoch into two cells that the key's hash chooses; the age of a key is that of the older
-// of the two. A key that shares both cells with a younger one looks as young as that: it stays until
-// that one is old as well. No key looks older than it is, but for reads that the hot cache answers,
-// which are sampled as for heat.
+// of the two. A key that shares both cells with a younger one looks as young as that: it stays
+// until that one is old as well. No key looks older than it is, but for reads that the hot cache
+// answers, which are sampled as for heat.
 //
 // A cell is one byte and the epochs go round, so Advance holds the cells that would be overtaken at
 // the greatest age.
 //
-// Thread safety: Touch and EpochsSince from any thread; Advance, Encode and Decode by one at a time.
+// Thread safety: Touch and EpochsSince from any thread; Advance, Encode and Decode by one at a
+// time.
 #pragma once
 
 #include <atomic>
@@ -58,9 +59,7 @@ class RecencySketch {
     const uint64_t bits = row == 0 ? hash >> 8 : hash >> 36;
     return cells_[static_cast<size_t>(row) * (count_ / kRows) + (bits & (count_ / kRows - 1))];
   }
-  static int AgeOf(uint8_t cell, uint8_t now) {
-    return static_cast<uint8_t>(now - cell);
-  }
+  static int AgeOf(uint8_t cell, uint8_t now) { return static_cast<uint8_t>(now - cell); }
 
   const uint64_t epoch_ms_;
   const size_t count_;

@@ -19,7 +19,8 @@
 //   - Submissions are applied in the order they were accepted; a submission is applied whole.
 //   - done() runs after the write and after the hot cache agrees with it (I9), so a read that
 //     starts after an acknowledgement sees the write.
-//   - While the disk of the hot store is nearly full, writes wait (tier/space_gate.h); boundaries of
+//   - While the disk of the hot store is nearly full, writes wait (tier/space_gate.h); boundaries
+//   of
 //     migration steps overtake them, and nothing else does.
 //   - A group whose write fails is failed as a whole and nothing of it is acknowledged; from then
 //     on the committer refuses writes with ERR_READ_ONLY and the first error. After a full disk

@@ -48,11 +48,9 @@ class SlowRandomFile : public rocksdb::FSRandomAccessFileOwnerWrapper {
     uint64_t done = now;
     for (size_t i = 0; i < count; i++) {
       const rocksdb::FSReadRequest& request = requests[i];
-      done = std::max(
-          done, disk_->Schedule(now, request.len, Seeks(request.offset, request.len)));
+      done = std::max(done, disk_->Schedule(now, request.len, Seeks(request.offset, request.len)));
     }
-    const IOStatus s =
-        FSRandomAccessFileOwnerWrapper::MultiRead(requests, count, options, debug);
+    const IOStatus s = FSRandomAccessFileOwnerWrapper::MultiRead(requests, count, options, debug);
     SleepUntil(done);
     return s;
   }
@@ -225,8 +223,8 @@ void SleepUntil(uint64_t nanos) {
 
 std::unique_ptr<rocksdb::Env> NewSlowEnv(rocksdb::Env* base, std::shared_ptr<SlowDisk> disk,
                                          std::string folder) {
-  return rocksdb::NewCompositeEnv(std::make_shared<SlowFileSystem>(
-      base->GetFileSystem(), std::move(disk), std::move(folder)));
+  return rocksdb::NewCompositeEnv(
+      std::make_shared<SlowFileSystem>(base->GetFileSystem(), std::move(disk), std::move(folder)));
 }
 
 }  // namespace thermocline

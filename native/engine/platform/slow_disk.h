@@ -1,8 +1,8 @@
 // A slower disk than the one there is, for tests and benchmarks: files as usual, but every transfer
 // takes the time that a stated device would take.
 //
-// The model: a transfer takes latency + bytes / bandwidth. The latency is spared when a read goes on
-// where the last one of the same file ended. A device with one arm does one transfer at a time,
+// The model: a transfer takes latency + bytes / bandwidth. The latency is spared when a read goes
+// on where the last one of the same file ended. A device with one arm does one transfer at a time,
 // latency included; one without does latencies side by side, and shares its bandwidth. Writes wait
 // where a program would wait for a disk: at Sync, at RangeSync, and when much is not yet written.
 // There is no page cache in front: every read that RocksDB's block cache does not answer pays, as

@@ -26,6 +26,7 @@
 #include "engine/cache/heat_sketch.h"
 #include "engine/cache/hot_cache.h"
 #include "engine/cache/recency_sketch.h"
+#include "engine/cache/sequence_prefetcher.h"
 #include "engine/clock.h"
 #include "engine/metrics/metrics.h"
 #include "engine/platform/thread_pool.h"
@@ -80,10 +81,11 @@ class PointReader {
     EngineClock* clock = nullptr;
     ThreadPool* pool = nullptr;
     Metrics* metrics = nullptr;
-    ShardActivity* activity = nullptr;  // may be null
-    TierSet* tiers = nullptr;           // null: there is the hot store alone
-    HeatSketch* heat = nullptr;         // counts reads; null likewise
-    RecencySketch* recency = nullptr;   // remembers them; null if nothing sinks by age
+    ShardActivity* activity = nullptr;         // may be null
+    TierSet* tiers = nullptr;                  // null: there is the hot store alone
+    HeatSketch* heat = nullptr;                // counts reads; null likewise
+    RecencySketch* recency = nullptr;          // remembers them; null if nothing sinks by age
+    SequencePrefetcher* prefetcher = nullptr;  // follows them; null unless asked for
     // Told of each read of the present that a colder store answered. May be null.
     std::function<void(int shard, std::string_view key, uint64_t hash)> on_colder_read;
   };
@@ -99,9 +101,13 @@ class PointReader {
         key, hash, [this] { return deps_.clock->NowMs(); },
         [&](std::string_view value, uint64_t) { fn(value); });
     if (found != HotCache::Found::kMiss) NoteHit(key, hash);
+    if (deps_.prefetcher != nullptr) deps_.prefetcher->Read(key, hash);
     if (found == HotCache::Found::kValue) return Cached::kValue;
     return found == HotCache::Found::kAbsent ? Cached::kAbsent : Cached::kMiss;
   }
+
+  // Whether the hot cache could answer; is no read.
+  bool IsCached(std::string_view key, uint64_t hash) { return deps_.cache->Contains(key, hash); }
 
   // Reads the stores on the calling thread and fills the hot cache (without a view).
   // *found says whether fn(std::string_view) was called.

@@ -110,7 +110,10 @@ void Migrator::Run() {
       const uint64_t now = NowNanos();
       if (now - checked_nanos_ < kCheckNanos) continue;
       checked_nanos_ = now;
-      if (deps_.heat->IsDue()) deps_.heat->Halve();
+      if (deps_.heat->IsDue()) {
+        deps_.heat->Halve();
+        EasePromotion();
+      }
       CheckLevels();
       Sweep();
       if (now - kept_nanos_ > kKeepNanos) {
@@ -142,19 +145,30 @@ void Migrator::CheckLevels() {
   for (int level = 0; level + 1 < deps_.tiers->levels() && !stopping(); level++) {
     const TierFigures figures = deps_.figures(level);
     uint64_t capacity = figures.capacity_bytes;
-    uint64_t used = figures.LiveFileBytes() + figures.memory_bytes;
-    if (capacity == 0 && !deps_.disk(level, &capacity, &used)) continue;
+    uint64_t used = figures.LiveBytes();
+    if (capacity == 0) {
+      const uint64_t to_come_back = figures.file_bytes - std::min(figures.file_bytes, used);
+      if (!deps_.disk(level, &capacity, &used)) continue;
+      used -= std::min(used, to_come_back);
+    }
     const uint64_t bytes = BytesToSink(used, capacity);
+    if (level == 0 && IsRoomy(used, capacity)) EasePromotion();
     if (bytes == 0) continue;
     if (TakesMore(level)) Sink(level, bytes);
   }
+}
+
+// What sank last is a bound that the past has set: it falls as heat fades, and while there is room.
+void Migrator::EasePromotion() {
+  const int above = promote_above_.load(std::memory_order_relaxed);
+  promote_above_.store(std::max(kPromoteAbove, above / 2), std::memory_order_relaxed);
 }
 
 bool Migrator::TakesMore(int level) {
   const size_t to = static_cast<size_t>(level) + 1;
   if (NowNanos() < left_alone_until_[to]) return false;
   const TierFigures below = deps_.figures(level + 1);
-  if (HasRoom(below.LiveFileBytes() + below.memory_bytes, below.capacity_bytes)) return true;
+  if (HasRoom(below.LiveBytes(), below.capacity_bytes)) return true;
   SetTrouble(level + 1, {Code::kNoSpace, "the " + std::string(TierName(below.tier)) +
                                              " tier is full: it has reached its capacity"});
   return false;
@@ -203,10 +217,13 @@ int Migrator::ChooseThreshold(int level, double share) {
 
 uint64_t Migrator::Sink(int level, uint64_t bytes) {
   const TierFigures before = deps_.figures(level);
-  const uint64_t held = std::max<uint64_t>(1, before.LiveFileBytes() + before.memory_bytes);
+  const uint64_t held = std::max<uint64_t>(1, before.LiveBytes());
   const int threshold = ChooseThreshold(
       level, static_cast<double>(bytes) / static_cast<double>(std::max(held, bytes)));
-  promote_above_.store(std::max(1, threshold), std::memory_order_relaxed);
+  // A tier above sinks what its own threshold says.
+  if (level == 0) {
+    promote_above_.store(std::max(kPromoteAbove, threshold), std::memory_order_relaxed);
+  }
   // Bytes of keys and values make fewer in the tables.
   const double ratio = before.raw_bytes == 0 ? 1
                                              : static_cast<double>(before.data_bytes) /
@@ -275,7 +292,7 @@ void Migrator::SetTrouble(int to, const Status& status) {
   std::erase_if(status_.troubles, [tier](const auto& trouble) { return trouble.tier == tier; });
   if (status.ok()) return;
   status_.troubles.push_back(
-      {tier, status.code() == Code::kNoSpace, std::string(status.message())});
+      {tier, status.code() == Code::kNoSpace, std::string(status.message()), 0, 0});
 }
 
 }  // namespace thermocline

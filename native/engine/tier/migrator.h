@@ -96,6 +96,7 @@ class Migrator {
   void Run();
   void PromoteAll(Queue queue);
   void CheckLevels();
+  void EasePromotion();
   // The next colder level may be written to. Otherwise its trouble is set.
   bool TakesMore(int level);
   // Returns the records that have left the level.
@@ -129,7 +130,9 @@ class Migrator {
   std::unordered_set<uint64_t> queued_hashes_;  // GUARDED_BY(mutex_)
   size_t queued_bytes_ = 0;                     // GUARDED_BY(mutex_)
   MigratorStatus status_;                       // GUARDED_BY(mutex_)
-  std::atomic<int> promote_above_{1};
+  // Read once and perhaps written once: nothing that promotion pays for.
+  static constexpr int kPromoteAbove = 2;
+  std::atomic<int> promote_above_{kPromoteAbove};
 
   // The thread's own.
   std::vector<std::pair<int, std::string>> hands_;  // by level: shard and key
@@ -137,7 +140,7 @@ class Migrator {
   uint64_t checked_nanos_ = 0;
   uint64_t swept_epoch_ = 0;
   uint64_t tidied_ms_ = 0;
-  uint64_t made_space_nanos_ = 0;  // when records last sank for that; 0: never
+  uint64_t made_space_nanos_ = 0;        // when records last sank for that; 0: never
   std::vector<uint64_t> swept_markers_;  // by level: how many there were when they last sank
   uint64_t kept_nanos_ = 0;
   std::thread thread_;  // last: it runs over all the members above

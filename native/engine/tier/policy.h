@@ -25,6 +25,11 @@ inline uint64_t BytesToSink(uint64_t used, uint64_t capacity, const WaterMarks& 
   return used - static_cast<uint64_t>(marks.low * capacity_bytes);
 }
 
+// Whether a tier is so far below its low-water mark that it could hold more of what is read.
+inline bool IsRoomy(uint64_t used, uint64_t capacity, const WaterMarks& marks = {}) {
+  return static_cast<double>(used) < marks.low * static_cast<double>(capacity);
+}
+
 // Whether a tier can take more records.
 inline bool HasRoom(uint64_t used, uint64_t capacity) {
   return capacity == 0 || static_cast<double>(used) < 0.97 * static_cast<double>(capacity);
@@ -42,8 +47,7 @@ struct SpaceFigures {
 // Held writes go on only when there is a little more than the reserve, so that they do not stop and
 // go with every group; refused ones likewise.
 inline SpaceState NextSpaceState(SpaceState before, const SpaceFigures& figures) {
-  const uint64_t enough =
-      figures.reserve + (before == SpaceState::kOpen ? 0 : figures.reserve / 8);
+  const uint64_t enough = figures.reserve + (before == SpaceState::kOpen ? 0 : figures.reserve / 8);
   if (figures.free >= enough) return SpaceState::kOpen;
   if (before == SpaceState::kRefused || figures.hopeless) return SpaceState::kRefused;
   return SpaceState::kHeld;
@@ -54,9 +58,9 @@ inline uint64_t DefaultReserve(uint64_t disk_bytes) {
   return std::min<uint64_t>(disk_bytes / 20, uint64_t{4} << 30);
 }
 
-// The length of an epoch of the recency sketch (recency_sketch.h), for ages in milliseconds of which
-// 0 means none: fine enough for the shortest, and coarse enough for the longest to be told. 0: no
-// age is asked for.
+// The length of an epoch of the recency sketch (recency_sketch.h), for ages in milliseconds of
+// which 0 means none: fine enough for the shortest, and coarse enough for the longest to be told.
+// 0: no age is asked for.
 inline uint64_t EpochFor(std::initializer_list<uint64_t> ages) {
   uint64_t shortest = UINT64_MAX;
   uint64_t longest = 0;

@@ -64,10 +64,10 @@ class SpaceGate {
         most_free_ = free;
         gained_nanos_ = now;
       }
-      const SpaceState next =
-          NextSpaceState(before, {.free = free,
-                                  .reserve = deps_.reserve_bytes,
-                                  .hopeless = hopeless_ || now - gained_nanos_ > deps_.patience_nanos});
+      const SpaceState next = NextSpaceState(
+          before, {.free = free,
+                   .reserve = deps_.reserve_bytes,
+                   .hopeless = hopeless_ || now - gained_nanos_ > deps_.patience_nanos});
       held = before == SpaceState::kOpen && next == SpaceState::kHeld;
       if (next == SpaceState::kOpen) hopeless_ = false;
       free_bytes_.store(free, std::memory_order_relaxed);

@@ -36,9 +36,9 @@ class StepGuard {
     RangeIntents* intents = nullptr;
     rocksdb::DB* hot = nullptr;
     rocksdb::ColumnFamilyHandle* meta = nullptr;
-    HeatSketch* heat = nullptr;       // counts writes; may be null
+    HeatSketch* heat = nullptr;        // counts writes; may be null
     RecencySketch* recency = nullptr;  // remembers them; may be null
-    std::function<void()> on_intent;  // a range delete was written; may be null
+    std::function<void()> on_intent;   // a range delete was written; may be null
   };
 
   explicit StepGuard(Dependencies dependencies) : deps_(std::move(dependencies)) {}
