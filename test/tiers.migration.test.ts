@@ -148,9 +148,17 @@ test('options of tiers are checked', async () => {
     { cold: { filterBits: 0 } },
     { cold: { costPerTB: -1 } },
     { warm: { speed: 1 } },
+    { hot: { sinkAfter: 0 } },
+    { cold: { sinkAfter: 1000 } },
+    { warm: { sinkShards: 'hot' } },
+    { cold: { sinkShards: 'cold' } },
+    { warm: { reserve: '1MB' } },
+    { hot: { simulatedDisk: 'sata' } },
+    { warm: { simulatedDisk: 'floppy' } },
   ]) {
     await rejects(open(folder(), { tiers: tiers as never }), 'ERR_INVALID_ARGUMENT');
   }
+  await rejects(open(folder(), { prefetch: 'all' as never }), 'ERR_INVALID_ARGUMENT');
 });
 
 test('a tier lies where it is told, is found again, and its loss is noticed', async () => {
@@ -184,6 +192,55 @@ test('a tier is removed once it is empty', async () => {
   const without = await open(location, { tiers: { cold: null, warm: null }, valueEncoding: 'utf8' });
   assert.deepEqual(await collect(without.iterator()), entries);
   assert.equal((await without.tiers.report()).tiers.length, 1);
+  await without.close();
+});
+
+test('the report knows how often bytes were written', async () => {
+  const { db, entries } = await filled(folder(), 5_000);
+  const bytes = entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+  await db.flush();
+  const flushed = await db.tiers.report();
+  const written = tierOf(flushed, 'hot').writtenBytes;
+  assert.ok(written > 0);
+  assert.ok(Math.abs(tierOf(flushed, 'hot').writeAmplification - written / bytes) < 0.01);
+  assert.equal(tierOf(flushed, 'cold').writeAmplification, 0);
+  await db.tiers.migrate({ from: 'hot', to: 'cold' });
+  await db.flush();
+  await db.compact();
+  const report = await db.tiers.report();
+  const [hot, cold] = [tierOf(report, 'hot'), tierOf(report, 'cold')];
+  assert.ok(hot.writtenBytes > written, 'deletions were written too');
+  assert.equal(cold.writeAmplification, cold.writtenBytes / cold.movedIn.bytes);
+  assert.ok(cold.writeAmplification > 0);
+  const all = report.tiers.reduce((sum, tier) => sum + tier.writtenBytes, 0);
+  assert.ok(Math.abs(report.writeAmplification - all / bytes) < 0.01);
+  await db.close();
+});
+
+test('prefetch reads ahead of reads that follow each other, and tells how well', async () => {
+  const location = folder();
+  const first = await filled(location, 2_000);
+  await first.db.tiers.migrate({ from: 'hot', to: 'cold' });
+  await first.db.close();
+  const db = await open(location, {
+    prefetch: 'sequence',
+    memory: { hotCache: '256KB' },
+    tiers: { cold: { simulatedDisk: 'sata' } },
+    valueEncoding: 'utf8',
+  });
+  space.adopt(db);
+  for (let round = 0; round < 4; round++) {
+    for (const [key, value] of first.entries) assert.equal(await db.get(key), value);
+  }
+  const { prefetch } = await db.tiers.report();
+  assert.ok(prefetch !== undefined && prefetch.prefetched > 0);
+  assert.ok(prefetch.used <= prefetch.prefetched);
+  assert.equal(prefetch.precision, prefetch.used / prefetch.prefetched);
+  assert.ok(prefetch.precision > 0.5, `${prefetch.precision} of what was prefetched was read`);
+  assert.ok(prefetch.hitShare > 0 && prefetch.hitShare <= 1);
+  await db.close();
+  const without = await open(location);
+  assert.equal((await without.tiers.report()).prefetch, undefined);
   await without.close();
 });
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import { type Alert, open, ThermoclineError } from '../lib/index.ts';
-import { SmallDisk } from './helpers/pipeline/small-disk.ts';
+import { SmallDisk } from './helpers/small-disk.ts';
 import { Workspace } from './helpers/workspace.ts';
 
 const test = suite('tiers: space');
@@ -68,19 +68,19 @@ test('a colder disk that is full raises an alert and fails no write', async () =
 });
 
 test('writes wait while migration makes room on a full hot disk, and none is lost', async () => {
-  const disk = mount(64);
+  const disk = mount(48);
   if (disk === undefined) return;
   const location = path.join(disk.path, 'db');
   const options = {
     memory: MEMORY,
-    tiers: { hot: { reserve: '24MB' }, cold: { path: path.join(space.folder(), 'cold') } },
+    tiers: { hot: { reserve: '20MB' }, cold: { path: path.join(space.folder(), 'cold') } },
   } as const;
   const db = await open(location, options);
   space.adopt(db);
   const alerts: Alert[] = [];
   db.on('alert', (alert) => alerts.push(alert));
-  // Twice what the disk holds.
-  const written = 64_000;
+  // 80 MB, far more than the disk holds.
+  const written = 40_000;
   for (let i = 0; i < written; i += 500) {
     await db.putMany(Array.from({ length: 500 }, (_, j): [string, Buffer] => [key(i + j), noise(i + j, 2000)]));
   }

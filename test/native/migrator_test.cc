@@ -162,7 +162,9 @@ TEST_F(MigratorTest, WhatIsNeitherReadNorWrittenForSoLongSinks) {
       engine()->migrator()->Wake();
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    if (day < 7) EXPECT_EQ(Levels(engine(), "old7"), "value 1 | nothing | nothing") << day;
+    if (day < 7) {
+      EXPECT_EQ(Levels(engine(), "old7"), "value 1 | nothing | nothing") << day;
+    }
   }
   EXPECT_TRUE(Becomes([&] { return engine()->migrator()->status().sunk_by_age >= 100; }));
   EXPECT_EQ(Levels(engine(), "old7"), "nothing | value 1 | nothing") << "to the next tier";

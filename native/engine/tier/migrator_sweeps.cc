@@ -15,7 +15,6 @@ namespace {
 constexpr uint64_t kTidyMs = 60'000;
 // How long the room that records leave may take to show.
 constexpr uint64_t kCompactionNanos = 1'000'000'000;
-constexpr uint64_t kPatienceNanos = 10'000'000'000;
 
 }  // namespace
 
@@ -100,21 +99,18 @@ void Migrator::SinkMarkers(int level) {
 }
 
 void Migrator::MakeSpace() {
+  // The room that was made shows with a compaction. If it does not, more must go.
+  const uint64_t now = NowNanos();
+  if (made_space_nanos_ != 0 && now - made_space_nanos_ < kCompactionNanos) return;
+  made_space_nanos_ = now;
   // Logs are deleted once what is in them lies in tables.
   SetTrouble(0, deps_.flush_hot());
   deps_.space->Measure();
   if (deps_.space->state() == SpaceState::kOpen) return;
-  const uint64_t now = NowNanos();
-  // The space comes back with a compaction. If it does not, more must go.
-  if (made_space_nanos_ != 0 && now - made_space_nanos_ < kCompactionNanos) return;
-  const uint64_t wanted = 2 * deps_.space->reserve_bytes();
-  const uint64_t free = deps_.space->free_bytes();
-  if (TakesMore(0) && Sink(0, wanted - std::min(free, wanted / 2)) > 0) {
-    made_space_nanos_ = NowNanos();
-    deps_.space->SetHopeless(false);
-  } else {
-    deps_.space->SetHopeless(made_space_nanos_ == 0 || now - made_space_nanos_ > kPatienceNanos);
-  }
+  if (!TakesMore(0)) return deps_.space->SetHopeless(true);
+  deps_.space->SetHopeless(false);
+  const uint64_t reserve = deps_.space->reserve_bytes();
+  (void)Sink(0, 2 * reserve - std::min(deps_.space->free_bytes(), reserve));
 }
 
 bool Migrator::IsEmptyShard(int level, int shard) const {
