@@ -23,7 +23,7 @@ using testing::IsEmpty;
 
 class Prefetching {
  public:
-  void Read(const std::string& key) { prefetcher_.Read(key, HashKey(key)); }
+  void Read(const std::string& key, bool hit = true) { prefetcher_.Read(key, HashKey(key), hit); }
   void ReadAll(const std::vector<std::string>& keys) {
     for (const std::string& key : keys) Read(key);
   }
@@ -67,7 +67,8 @@ TEST(SequencePrefetcherTest, TwoWaysAreFollowedWhereOneIsLikelier) {
   Prefetching one;
   for (const char* next : {"b", "c", "b", "b", "c", "b"}) one.ReadAll({"a", next});
   (void)one.Fetched();
-  one.Read("x");
+  // What was fetched meanwhile is read.
+  one.ReadAll({"x", "b", "y"});
   one.Read("a");
   const std::vector<std::string> fetched = one.Fetched();
   ASSERT_FALSE(fetched.empty());
@@ -78,6 +79,7 @@ TEST(SequencePrefetcherTest, PrecisionCountsWhatIsReadAfterwards) {
   Prefetching one;
   for (int i = 0; i < 3; i++) one.ReadAll({"a", "b", "x" + std::to_string(i)});
   (void)one.Fetched();
+  one.ReadAll({"x", "b", "y"});
   const auto before = one.stats();
   one.Read("a");
   ASSERT_THAT(one.Fetched(), ElementsAre("b"));
@@ -87,6 +89,10 @@ TEST(SequencePrefetcherTest, PrecisionCountsWhatIsReadAfterwards) {
   EXPECT_EQ(one.stats().used, before.used + 1);
   one.Read("b");
   EXPECT_EQ(one.stats().used, before.used + 1) << "once";
+  one.Read("a");
+  ASSERT_THAT(one.Fetched(), ElementsAre("b"));
+  one.Read("b", /*hit=*/false);
+  EXPECT_EQ(one.stats().used, before.used + 1) << "it came too late, or was gone already";
 }
 
 TEST(SequencePrefetcherTest, OnRandomReadsItSwitchesItselfOff) {
@@ -126,7 +132,7 @@ TEST(SequencePrefetcherTest, WaitingKeysAreBounded) {
   const auto walk = [&] {
     for (int i = 0; i < 5000; i++) {
       const std::string key = "key" + std::to_string(i);
-      one.Read(key, HashKey(key));
+      one.Read(key, HashKey(key), false);
     }
   };
   for (int round = 0; round < 3; round++) walk();

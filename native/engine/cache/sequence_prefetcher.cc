@@ -23,13 +23,13 @@ SequencePrefetcher::SequencePrefetcher(Dependencies dependencies, size_t keys)
       entries_(keys),
       outstanding_(std::make_unique<std::atomic<uint64_t>[]>(kOutstanding)) {}
 
-void SequencePrefetcher::Read(std::string_view key, uint64_t hash) {
+void SequencePrefetcher::Read(std::string_view key, uint64_t hash, bool hit) {
   const uint64_t reads = reads_.fetch_add(1, std::memory_order_relaxed) + 1;
   if (reads < resting_until_.load(std::memory_order_relaxed)) return;
   std::atomic<uint64_t>& outstanding = outstanding_[hash & (kOutstanding - 1)];
   if (outstanding.load(std::memory_order_relaxed) == hash) {
     uint64_t expected = hash;
-    if (outstanding.compare_exchange_strong(expected, 0, std::memory_order_relaxed)) {
+    if (outstanding.compare_exchange_strong(expected, 0, std::memory_order_relaxed) && hit) {
       used_.fetch_add(1, std::memory_order_relaxed);
     }
   }

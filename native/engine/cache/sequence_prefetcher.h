@@ -3,7 +3,7 @@
 // trees, sessions. Off unless asked for.
 //
 // Steps, for each read, on the reader's thread:
-//   1. If the key was prefetched, that was right.
+//   1. If the key was prefetched and is still in the hot cache, that was right.
 //   2. The key is noted as a successor of the one that the same thread read before it. A key has up
 //      to kSuccessors of them; a new one takes the place of the one that is seen least.
 //   3. From the key on, the likeliest successors are followed for a few links. What is not in the
@@ -54,7 +54,7 @@ class SequencePrefetcher {
     bool active = true;
     uint64_t reads = 0;       // seen
     uint64_t prefetched = 0;  // records read ahead
-    uint64_t used = 0;        // of them, those that were read afterwards
+    uint64_t used = 0;        // of them, those that were read afterwards, from the hot cache
     uint64_t switched_off = 0;
   };
 
@@ -63,8 +63,8 @@ class SequencePrefetcher {
   SequencePrefetcher(const SequencePrefetcher&) = delete;
   SequencePrefetcher& operator=(const SequencePrefetcher&) = delete;
 
-  // A read of the present.
-  void Read(std::string_view key, uint64_t hash);
+  // A read of the present; `hit`: the hot cache answered it.
+  void Read(std::string_view key, uint64_t hash, bool hit);
   void Fetched(uint64_t hash, bool read);
 
   Stats GetStats() const;

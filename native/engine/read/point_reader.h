@@ -101,7 +101,9 @@ class PointReader {
         key, hash, [this] { return deps_.clock->NowMs(); },
         [&](std::string_view value, uint64_t) { fn(value); });
     if (found != HotCache::Found::kMiss) NoteHit(key, hash);
-    if (deps_.prefetcher != nullptr) deps_.prefetcher->Read(key, hash);
+    if (deps_.prefetcher != nullptr) {
+      deps_.prefetcher->Read(key, hash, found != HotCache::Found::kMiss);
+    }
     if (found == HotCache::Found::kValue) return Cached::kValue;
     return found == HotCache::Found::kAbsent ? Cached::kAbsent : Cached::kMiss;
   }

@@ -43,6 +43,7 @@ struct MigratorStatus {
   uint64_t rounds = 0;        // of sinking
   int threshold = -1;         // records up to this heat sank in the last round; -1: none yet
   uint64_t paused_nanos = 0;  // because writes were waiting
+  uint64_t sweeps = 0;        // for age, temperature and markers
   uint64_t sunk_by_age = 0;   // records
   uint64_t sunk_by_temperature = 0;
   uint64_t sunk_markers = 0;  // by tidying up

@@ -49,6 +49,8 @@ void Migrator::Sweep() {
     if (tidy) SinkUnused(level);
     if (tidy) SinkMarkers(level);
   }
+  std::lock_guard lock(mutex_);
+  status_.sweeps++;
 }
 
 void Migrator::SinkOld(int level) {
