@@ -69,6 +69,34 @@ void Engine::OpenSpaceGate() {
   });
 }
 
+void Engine::OpenMigrator() {
+  migrator_ = std::make_unique<Migrator>(Migrator::Dependencies{
+      .stepper = stepper_.get(),
+      .tiers = tiers_.get(),
+      .heat = heat_.get(),
+      .shards = shards_,
+      .hot = store_.db(),
+      .figures = [this](int level) { return FiguresOf(level); },
+      .disk = [this](int level, uint64_t* capacity,
+                     uint64_t* used) { return DiskOf(level, capacity, used); },
+      .queue_age_nanos = [this] { return committer_->queue_age_nanos(); },
+      .flush_hot = [this] { return store_.Flush(); },
+      .keep_heat = [this] { KeepHeat(); },
+      .recency = recency_.get(),
+      .clock = &clock_,
+      .temperature =
+          [this](int shard) {
+            const uint64_t now = clock_.NowMs();
+            const ShardActivity::Snapshot seen = activity_->Get(static_cast<size_t>(shard), now);
+            const uint64_t last = std::max(seen.last_access_ms, seen.created_ms);
+            return TemperatureOf(now - std::min(now, last), options_.temperature_ages);
+          },
+      .space = space_gate_.get(),
+      .options = [this](int level) { return OptionsOf(level); },
+  });
+  if (tiers_->intents().any()) migrator_->Wake();
+}
+
 TierFigures Engine::FiguresOf(int level) {
   TierFigures figures;
   const TierOptions options = OptionsOf(level);

@@ -25,7 +25,13 @@ struct ColderShards {
   // By shard index: false as long as the store has certainly never held anything of the shard, so
   // that it need not be asked. Null: always ask.
   const std::atomic<bool>* may_hold = nullptr;
+  // Likewise: true once a change of the shard has failed. Its record may lie in the store's log all
+  // the same and come up at the next opening, so what the store shows does not say what it lacks.
+  const std::atomic<bool>* uncertain = nullptr;
 
+  bool IsUncertain(int shard) const {
+    return uncertain != nullptr && uncertain[shard].load(std::memory_order_acquire);
+  }
   bool MayHold(int shard) const {
     return may_hold == nullptr || may_hold[shard].load(std::memory_order_acquire);
   }

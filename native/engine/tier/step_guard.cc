@@ -21,6 +21,7 @@ bool StepGuard::DeleteNeedsMarker(int shard, std::string_view key) const {
   rocksdb::ReadOptions options;
   options.read_tier = rocksdb::kBlockCacheTier;
   for (const ColderShards& colder : deps_.shards->colder) {
+    if (colder.IsUncertain(shard)) return true;
     if (!colder.MayHold(shard)) continue;
     rocksdb::PinnableSlice stored;
     const rocksdb::Status s =

@@ -150,7 +150,8 @@ std::shared_ptr<const Shards> TierSet::Extend(const std::shared_ptr<const Shards
   if (empty()) return hot;
   auto shards = std::make_shared<Shards>(*hot);
   for (const auto& store : stores_) {
-    shards->colder.push_back({store->tier(), store->db(), store->handles(), store->may_hold()});
+    shards->colder.push_back(
+        {store->tier(), store->db(), store->handles(), store->may_hold(), store->uncertain()});
   }
   return shards;
 }

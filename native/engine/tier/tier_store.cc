@@ -194,6 +194,7 @@ Status TierStore::CreateMissingShards(const EngineOptions& options, const ShardT
 
 void TierStore::FindWhatMayHold() {
   may_hold_ = std::make_unique<std::atomic<bool>[]>(shard_handles_.size());
+  uncertain_ = std::make_unique<std::atomic<bool>[]>(shard_handles_.size());
   rocksdb::ReadOptions options;
   // Many deletions in a row are not worth walking over.
   options.max_skippable_internal_keys = 1000;
@@ -321,7 +322,11 @@ Status TierStore::Apply(int shard, const std::vector<TierChange>& changes) {
   may_hold_[static_cast<size_t>(shard)].store(true, std::memory_order_seq_cst);
   size_t bytes = 0;
   for (const TierChange& change : changes) bytes += change.key.size() + change.stored.size();
-  return bytes < kTableBytes ? ApplyAsBatch(shard, changes) : ApplyAsTable(shard, changes);
+  Status status = bytes < kTableBytes ? ApplyAsBatch(shard, changes) : ApplyAsTable(shard, changes);
+  if (!status.ok()) {
+    uncertain_[static_cast<size_t>(shard)].store(true, std::memory_order_seq_cst);
+  }
+  return status;
 }
 
 Status TierStore::ApplyAsBatch(int shard, const std::vector<TierChange>& changes) {

@@ -87,6 +87,7 @@ class TierStore {
   const std::vector<rocksdb::ColumnFamilyHandle*>& handles() const { return shard_handles_; }
   // By shard index; see ColderShards.
   const std::atomic<bool>* may_hold() const { return may_hold_.get(); }
+  const std::atomic<bool>* uncertain() const { return uncertain_.get(); }
   const std::shared_ptr<rocksdb::Cache>& block_cache() const { return block_cache_; }
   uint64_t ingested_bytes() const { return ingested_bytes_; }
 
@@ -124,6 +125,7 @@ class TierStore {
   std::vector<rocksdb::ColumnFamilyHandle*> shard_handles_;  // by shard index
   // Raised before a shard's first change, and found out at opening.
   std::unique_ptr<std::atomic<bool>[]> may_hold_;
+  std::unique_ptr<std::atomic<bool>[]> uncertain_;
   std::atomic<uint64_t> ingested_bytes_{0};
 };
 
