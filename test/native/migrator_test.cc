@@ -246,7 +246,10 @@ TEST_F(MigratorTest, BoundariesOfStepsOvertakeWritesThatAreHeld) {
   OpenTiered(options);
   engine()->space_gate()->Measure();
   // Nothing can be done about it, which the migrator finds out by itself.
-  EXPECT_TRUE(Becomes([&] { return engine()->space_gate()->state() == SpaceState::kRefused; }));
+  EXPECT_TRUE(Becomes([&] {
+    engine()->space_gate()->Measure();
+    return engine()->space_gate()->state() == SpaceState::kRefused;
+  }));
   EXPECT_THAT(Put(engine(), "a", "1"), test::HasCode(Code::kNoSpace));
   EXPECT_THAT(engine()->ReportTiers().trouble, testing::HasSubstr("the hot tier is full"));
   EXPECT_EQ(Get(engine(), "a"), std::nullopt) << "nothing of it was written";

@@ -37,6 +37,9 @@ void Committer::AwaitSpace() {
     sleeping_ = true;
     wake_.wait_for(lock, kLook);
     sleeping_ = false;
+    lock.unlock();
+    // Whatever the migrator does: nobody waits without end.
+    deps_.space->Measure();
   }
 }
 

@@ -237,6 +237,9 @@ Status Stepper::ChooseDown(const StepPlan& plan, const rocksdb::Snapshot* snapsh
         for (int level = plan.from + 1; level < plan.to; level++) {
           Status status = ReadStored(level, plan.shard, key, nullptr, &ignored, &found);
           if (!status.ok()) return status;
+          // What a failed change may still bring up must not outlive what sinks past it.
+          found =
+              found || deps_.shards->colder[static_cast<size_t>(level) - 1].IsUncertain(plan.shard);
           if (found) choice->between[static_cast<size_t>(level)].emplace_back(key);
         }
         if (gone) {
@@ -246,6 +249,8 @@ Status Stepper::ChooseDown(const StepPlan& plan, const rocksdb::Snapshot* snapsh
             return {};
           }
           Status status = ReadStored(plan.to, plan.shard, key, nullptr, &ignored, &found);
+          found = found ||
+                  deps_.shards->colder[static_cast<size_t>(plan.to) - 1].IsUncertain(plan.shard);
           if (status.ok() && found) choice->changes.push_back({std::string(key), "", true});
           return status;
         }
