@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <map>
 #include <random>
 #include <set>
@@ -699,7 +700,9 @@ class ReshardCrashTest : public ReshardTest, public testing::WithParamInterface<
       });
     }
     while (rounds.load() < kThreads) std::this_thread::yield();
-    engine->resharder()->SetChunkBytes(2000);
+    // The hot tier alone has enough for three of these, also while the writers delete all they
+    // wrote.
+    engine->resharder()->SetChunkBytes(500);
     int chunks = 0;
     engine->resharder()->SetProbe([&](Point point) {
       if (point == c.point && (point != Point::kChunk || ++chunks == 3)) raise(SIGKILL);
@@ -707,8 +710,10 @@ class ReshardCrashTest : public ReshardTest, public testing::WithParamInterface<
     });
     ReshardControl control;
     std::vector<uint32_t> ids;
-    (void)engine->resharder()->Run({.split = c.split, .id = 0, .other = 1, .at = std::nullopt},
-                                   &control, &ids);
+    const Status status = engine->resharder()->Run(
+        {.split = c.split, .id = 0, .other = 1, .at = std::nullopt}, &control, &ids);
+    // Seen only if it was not killed where it should have been.
+    std::fprintf(stderr, "%d chunks: %s\n", chunks, std::string(status.message()).c_str());
     _exit(3);
   }
 
