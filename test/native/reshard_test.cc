@@ -683,7 +683,7 @@ class ReshardCrashTest : public ReshardTest, public testing::WithParamInterface<
     std::shared_ptr<Engine> engine;
     if (!Engine::Open(location_, options, &engine).ok()) _exit(1);
     std::vector<std::thread> writers;
-    std::atomic<uint32_t> rounds{0};
+    std::atomic<int> ready{0};  // writers that have written each of their keys
     for (int t = 0; t < kThreads; t++) {
       writers.emplace_back([&, t] {
         for (uint32_t round = first_round;; round++) {
@@ -695,11 +695,11 @@ class ReshardCrashTest : public ReshardTest, public testing::WithParamInterface<
             if (!status.ok()) _exit(2);
             acknowledged->round[t][i].store(round);
           }
-          rounds++;
+          if (round == first_round) ready++;
         }
       });
     }
-    while (rounds.load() < kThreads) std::this_thread::yield();
+    while (ready.load() < kThreads) std::this_thread::yield();
     // The hot tier alone has enough for three of these, also while the writers delete all they
     // wrote.
     engine->resharder()->SetChunkBytes(500);
