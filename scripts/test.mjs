@@ -3,7 +3,8 @@
 //   node scripts/test.mjs [--native | --js] [--jobs N] [--coverage] [text...]
 //
 // --native or --js: one kind alone. text: only the uvu files (GoogleTest suites) whose names contain one of these.
-// --jobs: how many uvu files run at once; by default two, or one on a single processor.
+// --jobs: how many uvu files, and processes of the engine's tests, run at once; by default two, or one on a single
+// processor.
 // --coverage: counts the lines that run meanwhile, and fails under a threshold (coverage.mjs).
 // Every uvu file runs in a process of its own with a deadline, because uvu has none and runs all in one process.
 // What a file prints after "note: " is shown, also if it passes.
@@ -53,19 +54,29 @@ function howItEnded({ code, signal }, deadline) {
 /**
  * Runs a GoogleTest program.
  * @param {string} program
- * @param {{ name?: string, filters?: string[], env?: Record<string, string>, wrapper?: string[] }} [options] wrapper: a
- *   command to run it under
+ * @param {object} [options]
+ * @param {string} [options.name]
+ * @param {string[]} [options.filters]
+ * @param {Record<string, string>} [options.env]
+ * @param {string[]} [options.wrapper] a command to run it under
+ * @param {number} [options.jobs] into how many processes that run at once the tests are dealt out
  * @returns {Promise<Count>}
  */
-export async function runEngineTests(program, { name = 'engine', filters = [], env, wrapper = [] } = {}) {
+export async function runEngineTests(program, { name = 'engine', filters = [], env, wrapper = [], jobs = 1 } = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'thermocline-gtest-'));
-  const results = path.join(folder, 'results.json');
   const started = Date.now();
-  try {
+  const runPart = async (part) => {
+    const results = path.join(folder, `${part}.json`);
     const args = [...wrapper, program, `--gtest_output=json:${results}`, '--gtest_color=no', '--gtest_brief=1'];
     if (filters.length > 0) args.push(`--gtest_filter=${filters.map((text) => `*${text}*`).join(':')}`);
     const [command, ...rest] = args;
-    const ended = await run(command, rest, { env, quiet: true, allowFailure: true, timeout: ENGINE_DEADLINE });
+    const dealt = jobs === 1 ? {} : { GTEST_TOTAL_SHARDS: String(jobs), GTEST_SHARD_INDEX: String(part) };
+    const ended = await run(command, rest, {
+      env: { ...env, ...dealt },
+      quiet: true,
+      allowFailure: true,
+      timeout: ENGINE_DEADLINE,
+    });
     let total = { tests: 0, failures: 0, disabled: 0 };
     try {
       total = JSON.parse(readFileSync(results, 'utf8'));
@@ -73,8 +84,14 @@ export async function runEngineTests(program, { name = 'engine', filters = [], e
       // It died before it could write them; its exit code counts below.
     }
     const failed = Math.max(total.failures, ended.code === 0 ? 0 : 1);
-    const count = { passed: Math.max(0, total.tests - total.disabled - failed), failed };
-    report(name, count, total.disabled, started, `${ended.output}\n${howItEnded(ended, ENGINE_DEADLINE)}`);
+    const output = failed === 0 ? '' : `${ended.output}\n${howItEnded(ended, ENGINE_DEADLINE)}\n`;
+    return { passed: Math.max(0, total.tests - total.disabled - failed), failed, skipped: total.disabled, output };
+  };
+  try {
+    const parts = await Promise.all(Array.from({ length: jobs }, (_, part) => runPart(part)));
+    const all = (what) => parts.reduce((sum, part) => sum + part[what], 0);
+    const count = { passed: all('passed'), failed: all('failed') };
+    report(name, count, all('skipped'), started, parts.map(({ output }) => output).join('\n'));
     return count;
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -141,7 +158,7 @@ await main(import.meta.url, async (args) => {
   if (!values.js) {
     // The addon's folder: the engine is compiled for both once.
     const program = await (coverage ? buildCountingEngineTests() : buildEngineTests('build'));
-    counts.push(await runEngineTests(program, { filters }));
+    counts.push(await runEngineTests(program, { filters, jobs }));
   }
   if (!values.native) counts.push(...(await runFiles(filters, jobs, coverage ? countingEnvironment() : {})));
   if (coverage) {
