@@ -63,3 +63,38 @@ set(queue_after [==[
 ]==])
 
 thermocline_patch(db/db_impl/db_impl_compaction_flush.cc job_before job_after queue_before queue_after)
+
+# No log or manifest is recycled here (recycle_log_file_num is 0), so a record that says so has a damaged type. RocksDB reads
+# such a record again and again for ever, or, if it is the first of its log, takes the log for empty.
+set(record_before [==[
+      if (first_record_read_ && !recycled_) {
+        // A recycled log should have started with a recycled record
+        return kBadRecord;
+      }
+      recycled_ = true;
+]==])
+set(record_after [==[
+      if (!recycled_) {
+        *drop_size = buffer_.size();
+        buffer_.clear();
+        return kBadRecordChecksum;
+      }
+]==])
+set(fragment_before [==[
+    if (first_record_read_ && !recycled_) {
+      // A recycled log should have started with a recycled record
+      *fragment_type_or_err = kBadRecord;
+      return true;
+    }
+    recycled_ = true;
+]==])
+set(fragment_after [==[
+    if (!recycled_) {
+      *drop_size = buffer_.size();
+      buffer_.clear();
+      *fragment_type_or_err = kBadRecordChecksum;
+      return true;
+    }
+]==])
+
+thermocline_patch(db/log_reader.cc record_before record_after fragment_before fragment_after)

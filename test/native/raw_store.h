@@ -8,7 +8,9 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -104,6 +106,17 @@ class RawStore {
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
 };
+
+// Where the records of a log have their types: behind a checksum and a length.
+inline std::set<size_t> LogTypeBytes(std::string_view log) {
+  std::set<size_t> bytes;
+  for (size_t at = 0; at + 7 <= log.size();) {
+    bytes.insert(at + 6);
+    at += 7 + (static_cast<uint8_t>(log[at + 4]) |
+               static_cast<size_t>(static_cast<uint8_t>(log[at + 5])) << 8);
+  }
+  return bytes;
+}
 
 // Damages every table file of the shards: flips bits in the first block, which holds data. Returns
 // how many there were.
