@@ -36,8 +36,9 @@ function load() {
     file = nodeGypBuild.resolve(root);
   } catch (cause) {
     throw unsupported(
-      `Thermocline has no binary for ${platform} here. In a clone run \`npm run setup\`, which builds it; ` +
-        'an installed package carries binaries for the platforms its README lists.',
+      `Thermocline has no binary for ${platform} here. In a clone run \`npm run setup\`, which builds it; an installed ` +
+        'package is built from its sources by `THERMOCLINE_BUILD_FROM_SOURCE=1 npm rebuild thermocline` ' +
+        '(docs/install.md).',
       cause,
     );
   }
@@ -45,8 +46,8 @@ function load() {
     return require(file);
   } catch (cause) {
     throw unsupported(
-      `Thermocline's binary ${file} does not load: ${cause.message}. It needs glibc 2.34 or newer (or, on other ` +
-        'systems, a binary built there: `npm run setup` in a clone).',
+      `Thermocline's binary ${file} does not load: ${cause.message}. It needs glibc 2.34 or newer, or has to be ` +
+        'built on this machine: see docs/install.md.',
       cause,
     );
   }

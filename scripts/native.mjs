@@ -125,14 +125,17 @@ async function buildTarget(title, folder, target) {
   await runWithProgress(title, 'cmake', ['--build', folder, '--target', target]);
 }
 
-/** Builds build/Release/thermocline.node. */
-export async function buildAddon() {
+/**
+ * Builds build/Release/thermocline.node.
+ * @param {string} [cmakeJs] the folder of that package
+ */
+export async function buildAddon(cmakeJs = inRoot('node_modules/cmake-js')) {
   const prefix = await buildRocksdb();
   const folder = inRoot('build');
   // Not by the tests alone, which share the folder and know nothing of Node.
   if (!isConfigured(folder, { THERMOCLINE_ROCKSDB_PREFIX: prefix, CMAKE_JS_INC: undefined })) {
-    const cmakeJs = inRoot('node_modules/cmake-js/bin/cmake-js');
-    await run(process.execPath, [cmakeJs, 'configure', '--generator', 'Ninja'], { quiet: true });
+    const program = path.join(cmakeJs, 'bin/cmake-js');
+    await run(process.execPath, [program, 'configure', '--generator', 'Ninja'], { quiet: true });
   }
   await buildTarget('Addon', folder, 'thermocline');
 }

@@ -48,9 +48,10 @@ function missingPackages(purposes) {
 
 /**
  * @param {(keyof typeof NEEDS)[]} purposes
+ * @param {{ install?: boolean }} [options] install: false leaves installing to the user also as root on Debian
  * @throws {Failure} with the command to run, where it cannot be run here
  */
-export async function requireSystemPackages(purposes) {
+export async function requireSystemPackages(purposes, { install: mayInstall = true } = {}) {
   const missing = missingPackages(purposes);
   if (missing.length === 0) return;
   const install = ['install', '-y', '--no-install-recommends', ...missing];
@@ -61,7 +62,7 @@ export async function requireSystemPackages(purposes) {
         'Install what your system calls them; the libraries as static ones (.a).',
     );
   }
-  if (process.getuid() !== 0) {
+  if (!mayInstall || process.getuid() !== 0) {
     throw new Failure(`System packages are missing. Install them with:\n\n  sudo apt-get ${install.join(' ')}\n`);
   }
   console.log(`Installing Debian packages: ${missing.join(' ')}`);

@@ -1,7 +1,7 @@
 import type { Block } from '../block.ts';
 import { bufferKeys, bufferValues, type KeyCodec, utf8Keys, utf8Values, type ValueCodec } from '../encoding.ts';
 
-/** @internal A key or value as abstract-level hands it over, in one of the formats of the manifest. */
+/** A key or value as abstract-level hands it over, in one of the formats of the manifest. */
 export type Formatted = string | Uint8Array;
 
 /** @internal The manifest's formats, but for 'view': a Buffer is one. */
