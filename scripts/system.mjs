@@ -14,7 +14,7 @@ const NEEDS = {
     'liblz4-dev': { library: 'lz4' },
     'libsnappy-dev': { library: 'snappy' },
     'zlib1g-dev': { library: 'z' },
-    'liburing-dev': { library: 'uring' },
+    ...(process.platform === 'linux' ? { 'liburing-dev': { library: 'uring' } } : {}),
   },
   test: {
     'libgtest-dev': { library: 'gtest' },
