@@ -59,6 +59,11 @@ export function checkBackup(dir: unknown, options: unknown): { path: string; kee
 /**
  * @returns the backups of a folder, oldest first.
  * @throws ERR_NOT_FOUND if there are none, ERR_INVALID_ARGUMENT, ERR_IO
+ * @example
+ * ```ts
+ * await db.backup('./backups');
+ * const [latest] = (await backups('./backups')).reverse();
+ * ```
  */
 export async function backups(dir: string): Promise<BackupInfo[]> {
   const path = folder(dir, 'the folder of the backups');
@@ -71,6 +76,11 @@ export async function backups(dir: string): Promise<BackupInfo[]> {
  *
  * @returns the backups, and what is wrong with them
  * @throws ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_IO
+ * @example
+ * ```ts
+ * await db.backup('./backups');
+ * const { problems } = await verifyBackups('./backups');
+ * ```
  */
 export async function verifyBackups(dir: string): Promise<{ backups: BackupInfo[]; problems: string[] }> {
   const path = folder(dir, 'the folder of the backups');
@@ -86,6 +96,11 @@ export async function verifyBackups(dir: string): Promise<{ backups: BackupInfo[
  * @param location folder of the new database: missing or empty
  * @param options `id` of the backup; by default the latest
  * @throws ERR_CORRUPTION if the backup is damaged, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_NO_SPACE, ERR_IO
+ * @example
+ * ```ts
+ * await db.backup('./backups');
+ * await restore('./backups', './restored');
+ * ```
  */
 export async function restore(dir: string, location: string, options: { id?: number } = {}): Promise<void> {
   const given = checkObject(options, new Set(['id']), 'of restore') ?? {};

@@ -114,6 +114,10 @@ export class Batch<K, V> {
    * Sends a message to a topic, if the batch is written: it appears there if and only if the batch's records do.
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED once the batch has ended
+   * @example
+   * ```ts
+   * await db.beginBatch().put('order/7', order).send({ topic: orders, value: order }).commit();
+   * ```
    */
   send<MV, MK>(message: OutgoingMessage<MV, MK>): this {
     this.#open();
@@ -141,7 +145,15 @@ export class Batch<K, V> {
     return this;
   }
 
-  /** Gives the batch up; nothing is written. */
+  /**
+   * Gives the batch up; nothing is written.
+   *
+   * @example
+   * ```ts
+   * const batch = db.beginBatch().put('a', one);
+   * batch.rollback(); // nothing is written
+   * ```
+   */
   rollback(): void {
     this.#packed = undefined;
   }

@@ -5,20 +5,14 @@ import { ChangeFeed, type ChangeFeedOptions, checkFeedOptions } from './changes.
 import { checkObject } from './checks.ts';
 import { writeConditional } from './conditional-writes.ts';
 import { type Condition, checkCondition, hasConditions } from './conditions.ts';
+import { cursorRequest } from './cursor-request.ts';
 import { call, takeError } from './dispatcher.ts';
 import type { CommitHandle, Durability, WriteOptions } from './durability.ts';
 import { bufferKeys, bufferValues, type KeyCodec, type ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import { DatabaseIterator, type Projection } from './iterator.ts';
 import { Maintenance } from './maintenance.ts';
-import {
-  CURSOR_FILL_CACHE,
-  CURSOR_KEYS,
-  CURSOR_REVERSE,
-  CURSOR_VALUES,
-  type NativeDatabase,
-  type NativeSnapshot,
-} from './native.ts';
+import type { NativeDatabase, NativeSnapshot } from './native.ts';
 import type {
   BatchOperation,
   BatchPut,
@@ -28,7 +22,7 @@ import type {
   ReadOptions,
   TransactionOptions,
 } from './operations.ts';
-import { boundsOf, checkLimit, type KeyRange, RANGE_NAMES, rangeArgument } from './range.ts';
+import { boundsOf, type KeyRange, rangeArgument } from './range.ts';
 import { Reads } from './reads.ts';
 import { Shards } from './shards.ts';
 import { Snapshot } from './snapshot.ts';
@@ -45,7 +39,6 @@ const READ_NAMES = new Set(['snapshot']);
 const WRITE_NAMES = new Set(['durability', 'signal']);
 const BATCH_NAMES = new Set([...WRITE_NAMES, 'messages']);
 const TRANSACTION_NAMES = new Set([...WRITE_NAMES, 'retries']);
-const ITERATOR_NAMES = new Set([...RANGE_NAMES, 'reverse', 'limit', 'fillCache', 'snapshot']);
 
 /**
  * An open database. Made by `open()`.
@@ -146,6 +139,10 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * blocks the event loop meanwhile.
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_IO
+   * @example
+   * ```ts
+   * const value = db.getSync('user/1'); // on this thread, from the hot cache or the disk
+   * ```
    */
   getSync(key: K, options?: ReadOptions<K, V>): V | undefined {
     if (this.#status !== 'open') throw this.#closedError();
@@ -220,6 +217,10 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * Deletes one record; it need not exist.
    *
    * @throws as {@link Database.put}
+   * @example
+   * ```ts
+   * await db.delete('session/7');
+   * ```
    */
   delete(key: K, options?: WriteOptions): Promise<void> {
     if (this.#status !== 'open') return Promise.reject(this.#closedError());
@@ -310,6 +311,10 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    *
    * @returns whether it was.
    * @throws as {@link Database.putIf}
+   * @example
+   * ```ts
+   * const released = await db.deleteIf('lock/report', { equals: me });
+   * ```
    */
   async deleteIf(key: K, condition: { equals: V }, options: WriteOptions = {}): Promise<boolean> {
     checkCondition(condition, 'of deleteIf');
@@ -387,7 +392,14 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
     return this.#iterate('entries', options);
   }
 
-  /** Like {@link Database.iterator}, yielding keys alone; values are not copied. */
+  /**
+   * Like {@link Database.iterator}, yielding keys alone; values are not copied.
+   *
+   * @example
+   * ```ts
+   * const users = await db.keys({ prefix: 'user/' }).nextMany(100);
+   * ```
+   */
   keys(options?: IteratorOptions<K, V>): DatabaseIterator<K, V, K> {
     return this.#iterate('keys', options);
   }
@@ -435,6 +447,10 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * A Readable of `[key, value]` pairs in object mode, for pipelines.
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @example
+   * ```ts
+   * await pipeline(db.createReadStream({ prefix: 'user/' }), new PassThrough({ objectMode: true }).resume());
+   * ```
    */
   createReadStream(options?: IteratorOptions<K, V>): Readable {
     return readStream(this, options);
@@ -444,6 +460,10 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * A Writable of `[key, value]` pairs in object mode; each is a write of its own.
    *
    * @throws ERR_CLOSED
+   * @example
+   * ```ts
+   * await pipeline(readRecords('export.jsonl'), db.createWriteStream());
+   * ```
    */
   createWriteStream(options?: WriteOptions): Writable {
     if (this.#status !== 'open') throw this.#closedError();
@@ -509,25 +529,9 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
     slots?: [first: number, last: number],
   ): DatabaseIterator<K, V, T> {
     if (this.#status !== 'open') throw this.#closedError();
-    checkObject(options, ITERATOR_NAMES, 'of an iterator');
-    const { reverse = false, limit = -1, fillCache } = options ?? {};
-    if (typeof reverse !== 'boolean') throw invalid('reverse must be true or false');
-    checkLimit(limit);
-    if (fillCache !== undefined && typeof fillCache !== 'boolean') throw invalid('fillCache must be true or false');
-    const { start, end } = boundsOf(this.#keys, options ?? {});
-    const bounded = start !== undefined || end !== undefined || limit >= 0;
-    let flags = reverse ? CURSOR_REVERSE : 0;
-    if (projection !== 'values') flags |= CURSOR_KEYS;
-    if (projection !== 'keys') flags |= CURSOR_VALUES;
-    if (fillCache ?? bounded) flags |= CURSOR_FILL_CACHE;
-    const native = this.#native.cursor(
-      start,
-      end,
-      flags,
-      Number.isFinite(limit) ? limit : -1,
-      this.#snapshotOf(options),
-      ...(slots ?? []),
-    );
+    const { start, end, flags, limit } = cursorRequest(this.#keys, projection, options);
+    const snapshot = this.#snapshotOf(options);
+    const native = this.#native.cursor(start, end, flags, limit, snapshot, ...(slots ?? []));
     if (native === undefined) throw takeError();
     return new DatabaseIterator<K, V, T>({
       cursor: native,

@@ -55,6 +55,12 @@ export interface Codec<T> {
  * JSON with a type: `open(location, { valueEncoding: json<City>() })`. What is stored is trusted to have it.
  *
  * @returns a codec that stores what `'json'` does.
+ * @example
+ * ```ts
+ * const db = await open('./cities', { valueEncoding: json<{ people: number }>() });
+ * await db.put('oslo', { people: 709_000 });
+ * await db.close();
+ * ```
  */
 export function json<T>(): Codec<T> {
   return {

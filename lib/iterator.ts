@@ -71,6 +71,11 @@ export class DatabaseIterator<K, V, T = [K, V]> {
    * @param count how many records, at least 1
    * @returns up to `count` records; fewer only at the end, none after it.
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_IO
+   * @example
+   * ```ts
+   * const iterator = db.iterator();
+   * for (let records; (records = await iterator.nextMany(1000)).length > 0; ) console.log(records.length);
+   * ```
    */
   nextMany(count: number): Promise<T[]> {
     if (!Number.isInteger(count) || count < 1) {
@@ -91,6 +96,13 @@ export class DatabaseIterator<K, V, T = [K, V]> {
    * Continues at `key`, or the first after it (in reverse: before it), within the range of the iterator.
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @example
+   * ```ts
+   * const iterator = db.iterator();
+   * iterator.seek('user/');
+   * const record = await iterator.next();
+   * await iterator.close();
+   * ```
    */
   seek(key: BoundOf<K>): void {
     if (!this.#isOpen()) throw closedError();

@@ -73,6 +73,10 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
    * Estimates how many bytes a range takes, on disk and in memory not yet written to tables.
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @example
+   * ```ts
+   * const bytes = await db.approximateSize({ prefix: 'user/' });
+   * ```
    */
   async approximateSize(range: KeyRange<K> = {}): Promise<number> {
     this.checkOpen();
@@ -96,6 +100,10 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
    * later; this is for "now", and may take long.
    *
    * @throws ERR_CLOSED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO
+   * @example
+   * ```ts
+   * await db.compact({ prefix: 'user/' });
+   * ```
    */
   async compact(range: KeyRange<K> = {}): Promise<void> {
     this.checkOpen();
@@ -127,6 +135,10 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
    *
    * @returns what was found; damage is in `problems` and not thrown
    * @throws ERR_CLOSED, ERR_IO
+   * @example
+   * ```ts
+   * const { records, problems } = await db.verify();
+   * ```
    */
   async verify(): Promise<VerifyReport> {
     this.checkOpen();
@@ -147,6 +159,10 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
   /**
    * @returns counters, latencies and sizes, of all who share this database.
    * @throws ERR_CLOSED
+   * @example
+   * ```ts
+   * const { hotCache } = db.stats();
+   * ```
    */
   stats(): Stats {
     this.checkOpen();

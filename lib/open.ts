@@ -77,6 +77,10 @@ export async function openWith<K, V>(
  * exist.
  *
  * @throws ERR_LOCKED if it is open, ERR_INVALID_ARGUMENT if the folder holds something else
+ * @example
+ * ```ts
+ * await destroy('./old-data');
+ * ```
  */
 export async function destroy(location: string): Promise<void> {
   const path = checkLocation(location);

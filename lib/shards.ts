@@ -119,6 +119,10 @@ export class Shards<K = string, V = Buffer> {
   /**
    * @returns the shard that holds a key, or would hold it.
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @example
+   * ```ts
+   * const { id } = await db.shards.of('user/1');
+   * ```
    */
   async of(key: K): Promise<ShardInfo> {
     const slot = this.slotOf(key);
@@ -236,6 +240,10 @@ export class Shards<K = string, V = Buffer> {
    * The slot of a key: CRC-16 of the key, or of what stands between its first `{` and the next `}`, modulo 16384.
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @example
+   * ```ts
+   * const together = db.shards.slotOf('{user/1}/name') === db.shards.slotOf('{user/1}/mail'); // true
+   * ```
    */
   slotOf(key: K): number {
     this.#source.check();

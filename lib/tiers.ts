@@ -144,6 +144,10 @@ export class Tiers<K, V> {
   /**
    * @returns what each tier holds, how many reads it answers, what was moved, and what it costs.
    * @throws ERR_CLOSED, ERR_IO
+   * @example
+   * ```ts
+   * const { tiers } = await db.tiers.report();
+   * ```
    */
   async report(): Promise<TiersReport> {
     const { tiers, fromMemory, absent, promoted, trouble } = await this.#report(this.#open());

@@ -58,7 +58,18 @@ export class Transaction<K, V> {
     return (await this.getMany([key]))[0];
   }
 
-  /** @returns the values in the order of `keys`. */
+  /**
+   * @returns the values in the order of `keys`.
+   *
+   * @example
+   * ```ts
+   * await db.transaction(async (tx) => {
+   *   const [from, to] = (await tx.getMany(['account/1', 'account/2'])).map((value) => Number(value ?? 0));
+   *   tx.put('account/1', String(Number(from) - 10));
+   *   tx.put('account/2', String(Number(to) + 10));
+   * });
+   * ```
+   */
   async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
     this.#check();
     if (!Array.isArray(keys)) throw invalid('the keys must be an array');
@@ -125,7 +136,16 @@ export class Transaction<K, V> {
     this.#messages.add(message);
   }
 
-  /** Walks a range in key order, own writes up to this call included. */
+  /**
+   * Walks a range in key order, own writes up to this call included.
+   *
+   * @example
+   * ```ts
+   * await db.transaction(async (tx) => {
+   *   for await (const [key] of tx.iterator({ prefix: 'cart/7/' })) tx.delete(key);
+   * });
+   * ```
+   */
   async *iterator(range: Omit<IteratorOptions<K, V>, 'snapshot'> = {}): AsyncGenerator<[K, V], void, undefined> {
     this.#check();
     const { limit = -1, reverse = false } = range;

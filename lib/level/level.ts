@@ -304,11 +304,15 @@ interface ChainedBatch<TDatabase, K, V> extends AbstractChainedBatch<TDatabase, 
 
 export interface ThermoclineLevel<KDefault, VDefault> {
   open(options?: LevelOpenOptions): Promise<void>;
-  put<K = KDefault, V = VDefault>(key: K, value: V, options?: LevelPutOptions<K, V>): Promise<void>;
-  del<K = KDefault>(key: K, options?: LevelDelOptions<K>): Promise<void>;
+  // Without options the defaults' types hold; options may bring other encodings, and so other types.
+  put(key: KDefault, value: VDefault): Promise<void>;
+  put<K = KDefault, V = VDefault>(key: K, value: V, options: LevelPutOptions<K, V>): Promise<void>;
+  del(key: KDefault): Promise<void>;
+  del<K = KDefault>(key: K, options: LevelDelOptions<K>): Promise<void>;
+  batch(operations: Operation<this, KDefault, VDefault>[]): Promise<void>;
   batch<K = KDefault, V = VDefault>(
     operations: Operation<this, K, V>[],
-    options?: LevelBatchOptions<K, V>,
+    options: LevelBatchOptions<K, V>,
   ): Promise<void>;
   batch(): ChainedBatch<this, KDefault, VDefault>;
   clear<K = KDefault>(options?: LevelClearOptions<K>): Promise<void>;

@@ -158,6 +158,12 @@ export class Consumer<V = Buffer, K = string> implements AsyncIterable<MessageBa
    * Goes on at an offset or a time (the first message that is not older), from the next read on.
    *
    * @throws ERR_INVALID_ARGUMENT
+   * @example
+   * ```ts
+   * const consumer = topic.consumer({ group: 'replay' });
+   * consumer.seek(0, { timestamp: Date.now() - 3600 * 1000 });
+   * await consumer.close();
+   * ```
    */
   seek(partition: number, to: number | { timestamp: number }): void {
     wholeNumber(partition, 'partition', 0, 1023);
@@ -184,7 +190,16 @@ export class Consumer<V = Buffer, K = string> implements AsyncIterable<MessageBa
     this.#source.native.wake();
   }
 
-  /** @returns how many messages of the assigned partitions have not been read yet; 0 before the first `next`. */
+  /**
+   * @returns how many messages of the assigned partitions have not been read yet; 0 before the first `next`.
+   *
+   * @example
+   * ```ts
+   * const consumer = topic.consumer({ group: 'mail' });
+   * console.log(consumer.lag(), 'messages behind');
+   * await consumer.close();
+   * ```
+   */
   lag(): number {
     // Not by sync(), which would say that the batch in hand is done.
     const ends = this.#source.endOffsets();

@@ -177,6 +177,10 @@ export class Topic<V = Buffer, K = string> {
    * Changes settings while the topic is in use; `partitions` can grow. What is not given stays.
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO
+   * @example
+   * ```ts
+   * await topic.configure({ retention: { ms: 7 * 24 * 3600 * 1000 } });
+   * ```
    */
   async configure(settings: TopicSettings): Promise<void> {
     this.#checkOpen();
@@ -190,6 +194,10 @@ export class Topic<V = Buffer, K = string> {
    *
    * @returns how many segments were deleted.
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_READ_ONLY, ERR_IO
+   * @example
+   * ```ts
+   * const deleted = await topic.deleteBefore({ partition: 0, offset: 100 });
+   * ```
    */
   async deleteBefore(position: { partition?: number; offset: number }): Promise<number> {
     this.#checkOpen();

@@ -91,7 +91,14 @@ export class Topics<K = string, V = Buffer> {
     ) as never;
   }
 
-  /** @returns the names of all topics, in alphabetical order. @throws ERR_CLOSED, ERR_IO */
+  /**
+   * @returns the names of all topics, in alphabetical order. @throws ERR_CLOSED, ERR_IO
+   *
+   * @example
+   * ```ts
+   * for (const name of await db.topics.list()) console.log(name);
+   * ```
+   */
   async list(): Promise<string[]> {
     this.#checkOpen();
     return call<string[]>((ticket) => nativeTopics.listTopics(this.#source.native, ticket));
