@@ -324,6 +324,18 @@ IOStatus FaultFileSystem::RenameFile(const std::string& from, const std::string&
   return s;
 }
 
+IOStatus FaultFileSystem::LinkFile(const std::string& from, const std::string& to,
+                                   const IOOptions& options, IODebugContext* debug) {
+  const IOStatus entered = Enter(kNewFile, to);
+  if (!entered.ok()) return entered;
+  std::lock_guard lock(mutex_);
+  const IOStatus s = FileSystemWrapper::LinkFile(from, to, options, debug);
+  if (!s.ok()) return s;
+  if (const auto found = files_.find(from); found != files_.end()) files_[to] = found->second;
+  NoteLocked({.kind = Change::kCreated, .name = to, .from = {}, .aside = {}, .file = {}});
+  return s;
+}
+
 IOStatus FaultFileSystem::DeleteFile(const std::string& name, const IOOptions& options,
                                      IODebugContext* debug) {
   if (IsDiary(name)) return FileSystemWrapper::DeleteFile(name, options, debug);

@@ -150,6 +150,7 @@ std::shared_ptr<const Shards> Resharder::Compose(const ReshardPlan& plan, const 
     ColderShards& copy = next->colder.emplace_back();
     copy.tier = colder.tier;
     copy.db = colder.db;
+    copy.uncertain = colder.uncertain;
   }
   uint64_t all_bytes = 0;
   for (const uint64_t bytes : target_bytes) all_bytes += bytes;

@@ -17,6 +17,7 @@
 #include "engine/shard/shard_table.h"
 #include "engine/shard/slot.h"
 #include "engine/tier/tier.h"
+#include "engine/tier/uncertain_families.h"
 
 namespace thermocline {
 
@@ -30,6 +31,12 @@ struct ColderShards {
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;  // by shard index
   std::vector<FamilyPtr> owned = {};                  // the same; empty in tests
+  const UncertainFamilies* uncertain = nullptr;       // of the store; null in tests
+
+  // Whether what the store shows of the shard does not say what it lacks.
+  bool IsUncertain(int shard) const {
+    return uncertain != nullptr && uncertain->Holds(handles[static_cast<size_t>(shard)]->GetID());
+  }
 };
 
 struct Shards {

@@ -22,6 +22,7 @@ bool StepGuard::DeleteNeedsMarker(int shard, std::string_view key) const {
   options.read_tier = rocksdb::kBlockCacheTier;
   const std::shared_ptr<const Shards> shards = deps_.shards.Load();
   for (const ColderShards& colder : shards->colder) {
+    if (colder.IsUncertain(shard)) return true;
     rocksdb::PinnableSlice stored;
     const rocksdb::Status s =
         colder.db->Get(options, colder.handles[static_cast<size_t>(shard)], AsSlice(key), &stored);

@@ -93,6 +93,10 @@ rocksdb::ColumnFamilyHandle* Stepper::FamilyOf(int level, int shard) const {
   return handles[static_cast<size_t>(shard)];
 }
 
+bool Stepper::IsUncertain(int level, int shard) const {
+  return deps_.shards->colder[static_cast<size_t>(level) - 1].IsUncertain(shard);
+}
+
 Status Stepper::ReadStored(int level, int shard, std::string_view key,
                            const rocksdb::Snapshot* snapshot, std::string* stored,
                            bool* found) const {
@@ -251,6 +255,8 @@ Status Stepper::ChooseDown(const StepPlan& plan, const rocksdb::Snapshot* snapsh
         for (int level = plan.from + 1; level < plan.to; level++) {
           Status status = ReadStored(level, plan.shard, key, nullptr, &ignored, &found);
           if (!status.ok()) return status;
+          // What a failed change may bring up there must not shadow what sinks past it.
+          found = found || IsUncertain(level, plan.shard);
           if (found) choice->between[static_cast<size_t>(level)].emplace_back(key);
         }
         if (gone) {
@@ -260,6 +266,7 @@ Status Stepper::ChooseDown(const StepPlan& plan, const rocksdb::Snapshot* snapsh
             return {};
           }
           Status status = ReadStored(plan.to, plan.shard, key, nullptr, &ignored, &found);
+          found = found || IsUncertain(plan.to, plan.shard);
           if (status.ok() && found) choice->changes.push_back({std::string(key), "", true});
           return status;
         }

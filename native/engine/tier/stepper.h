@@ -159,6 +159,7 @@ class Stepper {
   Status RemoveFrom(int level, int shard, std::vector<std::string> keys);
   // Records in hot's meta how far the colder stores have come.
   Status NoteChanges();
+  bool IsUncertain(int level, int shard) const;
   Status ReadStored(int level, int shard, std::string_view key, const rocksdb::Snapshot* snapshot,
                     std::string* stored, bool* found) const;
   rocksdb::DB* DbOf(int level) const;

@@ -14,6 +14,10 @@
 
 #include "engine/compression.h"
 
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
+
 namespace thermocline {
 
 enum class Tier : uint8_t { kHot = 0, kWarm = 1, kCold = 2 };
@@ -38,6 +42,7 @@ struct TierOptions {
   size_t write_buffer_bytes = 0;           // likewise
   double filter_bits = 0;                  // per key; 0: the tier's default
   uint64_t rate_limit_bytes = 0;           // per second, of what the tier writes by itself; 0: none
+  rocksdb::Env* env = nullptr;  // of a colder tier's files; not owned. Null: EngineOptions::env
 };
 
 struct TiersOptions {

@@ -14,6 +14,7 @@ rocksdb::DBOptions ColderDbOptions(const EngineOptions& options, const TierOptio
                                    const RocksShared& shared) {
   rocksdb::DBOptions db;
   if (options.env != nullptr) db.env = options.env;
+  if (tier.env != nullptr) db.env = tier.env;
   if (options.tickers) db.statistics = MakeTickers();
   db.create_missing_column_families = true;
   db.write_buffer_manager = shared.write_buffer_manager;

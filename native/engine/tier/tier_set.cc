@@ -96,7 +96,9 @@ Status TierSet::RemoveTier(Tier tier, const ColderTierRecord& record, const Engi
   }
   const std::string directory = Absolute(deps_.location, record.path);
   {
-    TierStore store({tier, directory, deps_.hot->identity().uuid}, {}, &latch_);
+    TierOptions defaults;
+    defaults.env = options.tiers.at(tier).env;
+    TierStore store({tier, directory, deps_.hot->identity().uuid}, defaults, &latch_);
     const auto filter =
         std::make_shared<ExpiryFilterFactory>(deps_.filter_clock, ExpiryMode::kKeep);
     Status status =
@@ -110,7 +112,10 @@ Status TierSet::RemoveTier(Tier tier, const ColderTierRecord& record, const Engi
   }
   // The record first: a folder that hot does not name is only a leftover.
   Status status = deps_.hot->DeleteMeta({KeyOf(tier)}, /*sync=*/true);
-  if (status.ok()) status = TierStore::Destroy(directory, record.identity.uuid, options.env);
+  rocksdb::Env* const env = options.tiers.at(tier).env;
+  if (status.ok()) {
+    status = TierStore::Destroy(directory, record.identity.uuid, env ? env : options.env);
+  }
   return status;
 }
 
@@ -154,6 +159,7 @@ std::shared_ptr<const Shards> TierSet::Extend(const std::shared_ptr<const Shards
     colder.tier = store->tier();
     colder.db = store->db();
     colder.owned = store->shards();
+    colder.uncertain = &store->uncertain();
     for (const FamilyPtr& family : colder.owned) colder.handles.push_back(family.get());
   }
   return shards;

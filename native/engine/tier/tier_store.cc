@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "engine/tier/ingestion.h"
 #include "engine/tier/tier_rocks_options.h"
 
 namespace thermocline {
@@ -114,6 +115,8 @@ Status TierStore::OpenRocks(const EngineOptions& options, const RocksShared& sha
                             const ShardTable& table, std::shared_ptr<ExpiryFilterFactory> filter,
                             bool create) {
   db_options_ = ColderDbOptions(options, options_, shared);
+  ingestion_env_ = NewIngestionEnv(db_options_.env);
+  db_options_.env = ingestion_env_.get();
   db_options_.create_if_missing = create;
   block_cache_ = std::make_shared<CountingCache>(
       rocksdb::HyperClockCacheOptions(options_.block_cache_bytes, 0).MakeSharedCache(), activity_);
@@ -223,9 +226,9 @@ Status TierStore::Create(const EngineOptions& options, const RocksShared& shared
   std::error_code error;
   if (HasStore(place_.directory)) {
     TierOwnRecord own;
-    const bool known = PeekOwn(place_.directory, options.env, &own).ok();
+    const bool known = PeekOwn(place_.directory, EnvOf(options), &own).ok();
     const bool ours = known && own.owner == place_.owner && own.identity.last_step == 0;
-    if (!ours && (known || !IsUnfinished(place_.directory, options.env))) {
+    if (!ours && (known || !IsUnfinished(place_.directory, EnvOf(options)))) {
       return {Code::kInvalidArgument, place_.directory + " holds another store: a new " +
                                           std::string(TierName(place_.tier)) +
                                           " tier needs a folder of its own"};
@@ -268,7 +271,7 @@ Status TierStore::Open(const EngineOptions& options, const RocksShared& shared,
                                  " holds none: is its disk mounted?"};
   }
   TierOwnRecord own;
-  Status status = PeekOwn(place_.directory, options.env, &own);
+  Status status = PeekOwn(place_.directory, EnvOf(options), &own);
   if (!status.ok()) return status;
   if (own.identity.uuid != expected.uuid || own.owner != place_.owner) {
     return {Code::kInvalidArgument, place_.directory +
@@ -324,7 +327,11 @@ Status TierStore::Apply(int shard, const std::vector<TierChange>& changes) {
   if (changes.empty()) return {};
   size_t bytes = 0;
   for (const TierChange& change : changes) bytes += change.key.size() + change.stored.size();
-  return bytes < kTableBytes ? ApplyAsBatch(shard, changes) : ApplyAsTable(shard, changes);
+  Status status = bytes < kTableBytes ? ApplyAsBatch(shard, changes) : ApplyAsTable(shard, changes);
+  if (!status.ok()) {
+    uncertain_.Add(shards()[static_cast<size_t>(shard)]->GetID(), changes.back().key);
+  }
+  return status;
 }
 
 Status TierStore::ApplyAsBatch(int shard, const std::vector<TierChange>& changes) {
@@ -368,10 +375,8 @@ Status TierStore::ApplyAsTable(int shard, const std::vector<TierChange>& changes
   rocksdb::ExternalSstFileInfo info;
   if (s.ok()) s = writer.Finish(&info);
   if (s.ok()) {
-    rocksdb::IngestExternalFileOptions ingest;
-    ingest.move_files = true;
     latch_->ChangeBegins();
-    s = db_->IngestExternalFile(family, {path}, ingest);
+    s = IngestTable(db_.get(), family, path);
   }
   if (!s.ok()) {
     db_options_.env->DeleteFile(path).PermitUncheckedError();
@@ -392,8 +397,11 @@ Status TierStore::AppendRangeDelete(rocksdb::WriteBatch* batch,
           db_->NewIterator(rocksdb::ReadOptions(), family));
       last->SeekToLast();
       if (!last->status().ok()) return Status::From(last->status(), "reading " + Named());
-      if (!last->Valid()) continue;
-      end = last->key().ToString() + '\0';
+      // What a failed change may bring up is deleted as well.
+      end = std::max(uncertain_.LastKey(family->GetID()),
+                     last->Valid() ? last->key().ToString() : std::string());
+      if (!last->Valid() && end.empty()) continue;
+      end += '\0';
     }
     if (end <= range.start) continue;
     const rocksdb::Status s = batch->DeleteRange(family, range.start, end);

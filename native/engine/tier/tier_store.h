@@ -33,6 +33,7 @@
 #include "engine/tier/meta.h"
 #include "engine/tier/range_intents.h"
 #include "engine/tier/tier.h"
+#include "engine/tier/uncertain_families.h"
 #include "engine/tier/view_latch.h"
 
 namespace thermocline {
@@ -100,6 +101,8 @@ class TierStore {
   FamilyStore families() const {
     return {db_.get(), keeper_, db_options_, shard_options_, IngestFolder()};
   }
+  // In which families a failed change may come up at the next opening.
+  const UncertainFamilies& uncertain() const { return uncertain_; }
   const std::shared_ptr<rocksdb::Cache>& block_cache() const { return block_cache_; }
   uint64_t ingested_bytes() const { return ingested_bytes_; }
   const StoreActivity& activity() const { return *activity_; }
@@ -118,6 +121,9 @@ class TierStore {
   Status ApplyAsBatch(int shard, const std::vector<TierChange>& changes);
   Status ApplyAsTable(int shard, const std::vector<TierChange>& changes);
   Status AppendRangeDelete(rocksdb::WriteBatch* batch, const RangeIntentRecord& range) const;
+  rocksdb::Env* EnvOf(const EngineOptions& options) const {
+    return options_.env != nullptr ? options_.env : options.env;
+  }
   std::string Named() const;
   std::string IngestFolder() const { return place_.directory + "/ingest"; }
 
@@ -125,6 +131,7 @@ class TierStore {
   const TierOptions options_;
   ViewLatch* const latch_;
   TierOwnRecord own_;
+  std::unique_ptr<rocksdb::Env> ingestion_env_;  // outlives the store's files
   const std::shared_ptr<StoreActivity> activity_ = std::make_shared<StoreActivity>();
   std::shared_ptr<rocksdb::Cache> block_cache_;
   rocksdb::DBOptions db_options_;
@@ -135,6 +142,7 @@ class TierStore {
   rocksdb::ColumnFamilyHandle* meta_ = nullptr;
   mutable std::mutex shards_mutex_;
   std::vector<FamilyPtr> shard_handles_;  // by shard index; GUARDED_BY(shards_mutex_)
+  UncertainFamilies uncertain_;
   std::atomic<uint64_t> ingested_bytes_{0};
 };
 
