@@ -4,6 +4,7 @@ import { addBench } from './commands/bench.ts';
 import { addCount } from './commands/count.ts';
 import { addDel } from './commands/del.ts';
 import { addGet } from './commands/get.ts';
+import { addImport } from './commands/import.ts';
 import { addLoad } from './commands/load.ts';
 import { addPut } from './commands/put.ts';
 import { addScan } from './commands/scan.ts';
@@ -43,6 +44,7 @@ function makeProgram(output: Output): Command {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(usageLine(text)) });
   addLoad(program, output);
+  addImport(program, output);
   addGet(program, output);
   addPut(program);
   addDel(program, output);
