@@ -17,10 +17,11 @@ endif()
 # libstdc++ inside: the addon runs wherever glibc is new enough.
 # Only the Node-API entries leave: other addons and node itself export RocksDB's, zlib's and libuv's names.
 # -Bsymbolic: our calls stay ours even so. nodelete: a finished worker must not unload code that RocksDB's threads run.
-target_sources(thermocline PRIVATE ${CMAKE_CURRENT_LIST_DIR}/libc_floor.cc)
+target_sources(thermocline PRIVATE ${CMAKE_CURRENT_LIST_DIR}/libc_floor.cc ${CMAKE_CURRENT_LIST_DIR}/lasting_statics.cc)
 set(exports ${CMAKE_CURRENT_LIST_DIR}/exports.map)
 target_link_options(thermocline PRIVATE
   -static-libstdc++ -static-libgcc
   -Wl,--wrap=stderr  # see libc_floor.cc
+  -Wl,--wrap=__cxa_atexit  # see lasting_statics.cc
   -Wl,--version-script=${exports} -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -Wl,-z,nodelete -Wl,--gc-sections)
 set_target_properties(thermocline PROPERTIES LINK_DEPENDS ${exports})

@@ -47,6 +47,12 @@ if (process.platform === 'linux') {
     assert.match(lines('readelf', '-d', binary).join('\n'), /NODELETE/);
   });
 
+  binarySuite('destroys no static object when the process exits, for threads may still use it', () => {
+    const missing = lines('nm', '-D', '--undefined-only', binary);
+    assert.ok(missing.length > 100);
+    for (const line of missing) assert.doesNotMatch(line, /__cxa_atexit|\batexit/);
+  });
+
   binarySuite('names no folder of the machine that built it', () => {
     // RocksDB logs __FILE__, and other machines have no use for where this one keeps its files.
     const text = readFileSync(binary, 'latin1');

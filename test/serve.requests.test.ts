@@ -141,6 +141,27 @@ test('with a token nobody passes without it, and a browser presents it once', as
   await db.close();
 });
 
+test('a browser that holds an earlier token, or that of another port, presents the new one', async () => {
+  const [[db, server], [otherDb, other]] = await Promise.all([
+    serving({ token: 'the token of today' }),
+    serving({ token: 'the token of another' }),
+  ]);
+  const nameOf = (answer: Answer) => String(answer.headers['set-cookie']).split('=')[0] as string;
+  const first = await ask(server, '/?token=the%20token%20of%20today');
+  const second = await ask(other, '/?token=the%20token%20of%20another');
+  assert.notEqual(nameOf(first), nameOf(second), 'cookies do not know ports');
+  const cookie = `${nameOf(first)}=the%20token%20of%20yesterday`;
+  assert.equal((await ask(server, '/stats', { headers: { cookie } })).status, 401);
+  assert.equal((await ask(server, '/?token=the%20token%20of%20today', { headers: { cookie } })).status, 303);
+  await Promise.all([db.close(), otherDb.close()]);
+});
+
+test('an address that is none is answered, not hung up on', async () => {
+  const [db, server] = await serving();
+  for (const path of ['//[/', '//:x@/', '//a:99999/stats']) assert.equal((await ask(server, path)).status, 400, path);
+  await db.close();
+});
+
 test('addresses that others reach need a token, and bad options are refused', async () => {
   const db = await space.open();
   await rejects(() => db.serve({ host: '0.0.0.0' }), 'ERR_INVALID_ARGUMENT', /token/);

@@ -42,6 +42,27 @@ test('a consumer reads what is there and then waits for more', async () => {
   assert.equal(await consumer.next(), undefined);
 });
 
+test('a group whose offsets lie behind the end of the log, as a loss of power leaves them, misses nothing that comes', async () => {
+  const topic = await topicOf();
+  await topic.append([{ value: 'a' }, { value: 'b' }]);
+  const before = topic.consumer({ group: 'g' });
+  await before.commit([{ partition: 0, offset: 100 }]);
+  await before.close();
+  const consumer = topic.consumer({ group: 'g' });
+  const pending = consumer.next();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await topic.append({ value: 'c' });
+  const first = await Promise.race([pending, new Promise((resolve) => setTimeout(resolve, 5000, 'waits'))]);
+  assert.notEqual(first, 'waits');
+  assert.deepEqual(
+    [...((await pending) ?? [])].map(({ value, offset }) => [value, offset]),
+    [['c', 2]],
+  );
+  await consumer.commit();
+  assert.deepEqual(await consumer.committed(), new Map([[0, 3]]));
+  await consumer.close();
+});
+
 test('a consumer that waits ends when it, its topic or its database is closed', async () => {
   const db = await space.open();
   const topic = await db.topics.create('t');

@@ -15,8 +15,11 @@ export type Asked = Pick<IncomingMessage, 'method' | 'url' | 'headers'> & {
 };
 
 const LONGEST_URL = 2048;
-/** @internal Holds the token of a browser that has presented it once. */
-export const COOKIE = 'thermocline_token';
+
+/** @internal Holds the token of a browser that has presented it once. Browsers do not tell the ports of a host apart. */
+export function cookieName(port: number | undefined): string {
+  return `thermocline_token_${port ?? 0}`;
+}
 
 /**
  * Decides whether to answer a request, before anything else looks at it. Nothing here can be written, so only GET and
@@ -32,7 +35,9 @@ export function refusalOf(asked: Asked, settings: ServeSettings): Refusal | unde
     return { status: 413, reason: 'a request here has no body' };
   }
   if (url.length > LONGEST_URL) return { status: 414, reason: 'the address is too long' };
-  if (!url.startsWith('/')) return { status: 400, reason: 'the address must be a path' };
+  if (!url.startsWith('/') || !URL.canParse(url, 'http://localhost')) {
+    return { status: 400, reason: 'the address must be a path' };
+  }
   if (!isOurHost(headers.host, asked, settings))
     return { status: 403, reason: 'not asked under a name of this server' };
   const { origin } = headers;
@@ -60,9 +65,11 @@ function isLocal(address: string | undefined): boolean {
   return address === '::1' || address?.startsWith('127.') === true;
 }
 
-function hasToken({ url = '', headers }: Asked, token: string): boolean {
-  const given = /^Bearer (\S+)$/i.exec(headers.authorization ?? '')?.[1] ?? cookieOf(headers.cookie) ?? tokenIn(url);
-  return given !== undefined && sameToken(given, token);
+/** One of them will do: a browser may send the cookie of an earlier token along with the new one. */
+function hasToken({ url = '', headers, socket }: Asked, token: string): boolean {
+  const bearer = /^Bearer (\S+)$/i.exec(headers.authorization ?? '')?.[1];
+  const given = [bearer, cookieOf(headers.cookie, cookieName(socket.localPort)), tokenIn(url)];
+  return given.some((each) => each !== undefined && sameToken(each, token));
 }
 
 /** Takes the same time whatever is wrong with it. */
@@ -71,10 +78,10 @@ function sameToken(a: string, b: string): boolean {
   return timingSafeEqual(digest(a), digest(b));
 }
 
-function cookieOf(header: string | undefined): string | undefined {
+function cookieOf(header: string | undefined, wanted: string): string | undefined {
   for (const pair of header?.split(';') ?? []) {
     const [name, value] = pair.trim().split('=');
-    if (name === COOKIE && value !== undefined) return decode(value);
+    if (name === wanted && value !== undefined) return decode(value);
   }
   return undefined;
 }

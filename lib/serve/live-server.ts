@@ -4,7 +4,7 @@ import type { AlertBounds } from '../alerts/options.ts';
 import { invalid, ThermoclineError } from '../error.ts';
 import type { Stats } from '../stats.ts';
 import { Frames } from './frames.ts';
-import { COOKIE, refusalOf, tokenIn } from './guard.ts';
+import { cookieName, refusalOf, tokenIn } from './guard.ts';
 import type { ServeSettings } from './options.ts';
 import { type PageFile, pageFile } from './page-files.ts';
 
@@ -109,7 +109,7 @@ export class LiveServer {
     const token = tokenIn(request.url ?? '');
     if (pathname === '/' && token !== undefined && this.#settings.token !== undefined) {
       // The token leaves the address, where it would be seen and kept.
-      const cookie = `${COOKIE}=${encodeURIComponent(token)}; HttpOnly; SameSite=Strict; Path=/`;
+      const cookie = `${cookieName(this.port)}=${encodeURIComponent(token)}; HttpOnly; SameSite=Strict; Path=/`;
       send(response, 303, 'text/plain; charset=utf-8', '', { location: '/', 'set-cookie': cookie });
       return;
     }

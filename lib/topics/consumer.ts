@@ -278,7 +278,9 @@ export class Consumer<V = Buffer, K = string> implements AsyncIterable<MessageBa
       if (this.#positions.has(partition)) continue;
       const { from = 'earliest' } = this.#options;
       const known = committed.get(partition);
-      if (known !== undefined) this.#positions.set(partition, known);
+      // A loss of power may have taken messages whose offsets were committed. Those that come now have the same offsets.
+      if (known !== undefined)
+        this.#positions.set(partition, Math.min(known, this.#source.endOffsets()[partition] ?? known));
       else if (from === 'latest') this.#positions.set(partition, ends[i + 1] as number);
       else {
         this.#positions.set(partition, 0);

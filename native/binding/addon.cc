@@ -84,7 +84,7 @@ Napi::Value ProbeDisk(const Napi::CallbackInfo& info) {
   options.queue_depths.clear();
   const Napi::Array depths = info[4].As<Napi::Array>();
   for (uint32_t i = 0; i < depths.Length(); i++) {
-    options.queue_depths.push_back(depths.Get(i).As<Napi::Number>().Int32Value());
+    options.queue_depths.push_back(static_cast<int>(NumberIn(depths.Get(i))));
   }
   op->execute = [options = std::move(options)](DiskProbe* out) {
     return thermocline::ProbeDisk(options, out);

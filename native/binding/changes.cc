@@ -59,8 +59,9 @@ ChangesWrap::~ChangesWrap() {
 Napi::Value ChangesWrap::OpenChanges(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Environment* environment = Environment::Of(env);
-  const std::shared_ptr<Session> session =
-      DatabaseWrap::Unwrap(info[0].As<Napi::Object>())->session();
+  const DatabaseWrap* const database = DatabaseWrap::Unwrap(info[0].As<Napi::Object>());
+  if (database == nullptr) return env.Undefined();  // the worker is being terminated
+  const std::shared_ptr<Session> session = database->session();
   const double since = info[1].As<Napi::Number>().DoubleValue();
   std::shared_ptr<ChangeReader> reader;
   Status status = session->Begin();

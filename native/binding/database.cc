@@ -564,7 +564,7 @@ Napi::Value DatabaseWrap::Stats(const Napi::CallbackInfo& info) {
   if (info[0].IsArray()) {
     const Napi::Array given = info[0].As<Napi::Array>();
     for (uint32_t i = 0; i < given.Length(); i++) {
-      bounds.push_back(static_cast<uint64_t>(given.Get(i).As<Napi::Number>().DoubleValue()));
+      bounds.push_back(static_cast<uint64_t>(NumberIn(given.Get(i))));
     }
   }
   const Napi::Value stats(info.Env(), StatsToJs(info.Env(), state_->session->engine(), bounds));
@@ -583,7 +583,7 @@ Napi::Value DatabaseWrap::SlowOperations(const Napi::CallbackInfo& info) {
   Napi::Value operations = info.Env().Undefined();
   if (slow != nullptr) {
     operations = Napi::Value(info.Env(), SlowToJs(info.Env(), slow->Snapshot()));
-    if (info[0].ToBoolean().Value()) slow->Clear();
+    if (FlagIn(info[0])) slow->Clear();
   }
   state_->session->End();
   return operations;

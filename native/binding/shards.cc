@@ -60,8 +60,9 @@ void SnapshotShards(const Napi::CallbackInfo& info, const std::shared_ptr<Sessio
   std::vector<uint32_t> ids;
   const auto given = info[1].As<Napi::Array>();
   for (uint32_t i = 0; i < given.Length(); i++) {
-    ids.push_back(Napi::Value(given[i]).As<Napi::Number>().Uint32Value());
+    ids.push_back(static_cast<uint32_t>(NumberIn(given.Get(i))));
   }
+  if (!IsReadable(info.Env())) return;
   const Job job = JobOf(info[3]);
   job->closing = [session] { return session->closing(); };
   op->execute = [session, ids, dir = info[2].As<Napi::String>().Utf8Value(),

@@ -28,15 +28,18 @@ std::string TextAt(const Napi::CallbackInfo& info, size_t i) {
   return info[i].As<Napi::String>().Utf8Value();
 }
 
-// The session of the first argument, a NativeDatabase.
-const std::shared_ptr<Session>& SessionOf(const Napi::CallbackInfo& info) {
-  return DatabaseWrap::Unwrap(info[0].As<Napi::Object>())->session();
+// The session of the first argument, a NativeDatabase. Null: the worker is being terminated.
+std::shared_ptr<Session> SessionOf(const Napi::CallbackInfo& info) {
+  const DatabaseWrap* const database = DatabaseWrap::Unwrap(info[0].As<Napi::Object>());
+  return database == nullptr ? nullptr : database->session();
 }
 
 // Runs what may wait for the disk, on the task pool.
 template <class Result>
 Napi::Value StartTask(const Napi::CallbackInfo& info, const std::shared_ptr<Session>& session,
                       std::shared_ptr<AsyncOp<Result>> op) {
+  // What was to be done may be half read: nobody waits for it any more.
+  if (!session || !IsReadable(info.Env())) return info.Env().Undefined();
   op->session = session;
   StartAsync(Environment::Of(info.Env()), session->engine().task_pool(), std::move(op));
   return info.Env().Undefined();
@@ -115,6 +118,7 @@ Napi::Value KeepTopics(const Napi::CallbackInfo& info) {
 Napi::Value TopicMetricsOf(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::shared_ptr<Session> session = SessionOf(info);
+  if (!session) return env.Undefined();
   Status status = session->Begin();
   if (!status.ok()) {
     Environment::Of(env)->SetError(std::move(status));
@@ -179,20 +183,21 @@ Napi::Value AssignPartitions(const Napi::CallbackInfo& info) {
   const auto numbers = [](const Napi::Array& array) {
     std::vector<uint32_t> values;
     for (uint32_t i = 0; i < array.Length(); i++) {
-      values.push_back(array.Get(i).As<Napi::Number>().Uint32Value());
+      values.push_back(static_cast<uint32_t>(NumberIn(array.Get(i))));
     }
     return values;
   };
   std::vector<std::string> members;
   const Napi::Array names = info[0].As<Napi::Array>();
   for (uint32_t i = 0; i < names.Length(); i++) {
-    members.push_back(names.Get(i).As<Napi::String>().Utf8Value());
+    members.push_back(TextIn(names.Get(i)));
   }
   topic::Assignment previous;
   const Napi::Array pairs = info[2].As<Napi::Array>();
   for (uint32_t i = 0; i + 1 < pairs.Length(); i += 2) {
-    previous[pairs.Get(i).As<Napi::String>().Utf8Value()] =
-        numbers(pairs.Get(i + 1).As<Napi::Array>());
+    const Napi::Value owned = pairs.Get(i + 1);
+    if (!owned.IsArray()) continue;
+    previous[TextIn(pairs.Get(i))] = numbers(owned.As<Napi::Array>());
   }
   const topic::Assignment assignment =
       topic::Assign(members, numbers(info[1].As<Napi::Array>()), previous);
@@ -255,20 +260,22 @@ Status TopicWrap::AddMessages(const Napi::Array& groups, Engine* engine, Submiss
             "messages cannot be committed with records in a database with durability 'none'"};
   }
   for (uint32_t i = 0; i + kFields <= groups.Length(); i += kFields) {
-    const TopicWrap* wrap = Unwrap(groups.Get(i).As<Napi::Object>());
+    const Napi::Value topic = groups.Get(i);
+    const TopicWrap* wrap = topic.IsObject() ? Unwrap(topic.As<Napi::Object>()) : nullptr;
     if (wrap == nullptr || !wrap->topic_) return {Code::kInvalidArgument, "this is no topic"};
     if (&wrap->session_->engine() != engine) {
       return {Code::kInvalidArgument,
               "the topic '" + wrap->topic_->name() + "' is of another database"};
     }
     const Bytes packed = BytesOf(env, groups.Get(i + 1));
-    const auto number = [&](uint32_t field) {
-      return groups.Get(i + field).As<Napi::Number>().DoubleValue();
-    };
+    const auto number = [&](uint32_t field) { return NumberIn(groups.Get(i + field)); };
     const size_t size = std::min<size_t>(static_cast<size_t>(number(2)), packed.size);
-    Status status = outbox->Address(
-        *wrap->topic_, {packed.data, size}, static_cast<uint32_t>(number(3)),
-        static_cast<uint64_t>(number(4)), static_cast<int64_t>(number(5)), submission);
+    const auto count = static_cast<uint32_t>(number(3));
+    const auto first_timestamp = static_cast<uint64_t>(number(4));
+    const auto partition = static_cast<int64_t>(number(5));
+    if (!IsReadable(env)) return {Code::kClosed, "the worker thread is being terminated"};
+    Status status = outbox->Address(*wrap->topic_, {packed.data, size}, count, first_timestamp,
+                                    partition, submission);
     if (!status.ok()) return status;
   }
   return {};

@@ -7,6 +7,7 @@
 #include "binding/async_op.h"
 #include "binding/environment.h"
 #include "binding/topic_values.h"
+#include "binding/values.h"
 
 namespace thermocline {
 
@@ -20,8 +21,8 @@ topic::Offsets OffsetsAt(const Napi::CallbackInfo& info, size_t i) {
   topic::Offsets offsets;
   const Napi::Array array = info[i].As<Napi::Array>();
   for (uint32_t j = 0; j + 1 < array.Length(); j += 2) {
-    offsets[array.Get(j).As<Napi::Number>().Uint32Value()] =
-        static_cast<uint64_t>(array.Get(j + 1).As<Napi::Number>().DoubleValue());
+    offsets[static_cast<uint32_t>(NumberIn(array.Get(j)))] =
+        static_cast<uint64_t>(NumberIn(array.Get(j + 1)));
   }
   return offsets;
 }
@@ -175,8 +176,10 @@ void TopicConsumerWrap::Committed(const Napi::CallbackInfo& info) {
 void TopicConsumerWrap::Commit(const Napi::CallbackInfo& info) {
   auto op = std::make_shared<AsyncOp<>>(NumberAt(info, 0));
   op->session = session_;
+  topic::Offsets offsets = OffsetsAt(info, 1);
+  if (!IsReadable(info.Env())) return;
   op->execute = [session = session_, id = topic_->id(), group = group_,
-                 offsets = OffsetsAt(info, 1),
+                 offsets = std::move(offsets),
                  sync = info[2].As<Napi::Boolean>().Value()](NoResult*) {
     Status status = session->CheckWritable();
     if (!status.ok()) return status;

@@ -31,6 +31,25 @@ void SetNumber(Napi::Object& object, const char* name, double value) {
 
 }  // namespace
 
+double NumberIn(const Napi::Value& value) {
+  return value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : 0;
+}
+
+std::string TextIn(const Napi::Value& value) {
+  return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
+}
+
+bool FlagIn(const Napi::Value& value) {
+  return value.IsBoolean() && value.As<Napi::Boolean>().Value();
+}
+
+bool IsReadable(napi_env env) {
+  napi_value global = nullptr;
+  bool has = false;
+  return napi_get_global(env, &global) == napi_ok &&
+         napi_has_named_property(env, global, "Object", &has) == napi_ok;
+}
+
 Bytes BytesOf(napi_env env, napi_value value) {
   napi_typedarray_type type;
   size_t length = 0;
@@ -56,7 +75,7 @@ Status ReadCompression(const Napi::Object& object, Compression* compression) {
   const Napi::Array array = names.As<Napi::Array>();
   std::vector<std::string> levels;
   for (uint32_t i = 0; i < array.Length(); i++) {
-    levels.push_back(array.Get(i).As<Napi::String>().Utf8Value());
+    levels.push_back(TextIn(array.Get(i)));
   }
   double dictionary = 0;
   ReadNumber(object, "dictionaryBytes", &dictionary);
@@ -74,9 +93,8 @@ Status ReadTiers(const Napi::Value& value, TiersOptions* tiers) {
     if (!given.IsObject()) continue;
     const Napi::Object options = given.As<Napi::Object>();
     tier.presence = TierOptions::Presence::kWanted;
-    if (options.Get("path").IsString()) {
-      tier.path = options.Get("path").As<Napi::String>().Utf8Value();
-    }
+    const Napi::Value path = options.Get("path");
+    if (path.IsString()) tier.path = TextIn(path);
     ReadNumber(options, "capacity", &tier.capacity_bytes);
     ReadNumber(options, "costPerTB", &tier.cost_per_tb);
     ReadNumber(options, "blockCache", &tier.block_cache_bytes);
@@ -134,7 +152,11 @@ Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   ReadNumber(object, "slowKeyPrefixBytes", &options->slow_key_prefix_bytes);
   options->log_given = object.Get("withoutLog").IsBoolean();
   Status status = ReadTiers(object.Get("tiers"), &options->tiers);
-  return status.ok() ? ReadCompression(object, &options->compression) : status;
+  if (status.ok()) status = ReadCompression(object, &options->compression);
+  if (status.ok() && !IsReadable(object.Env())) {
+    return {Code::kClosed, "the worker thread is being terminated"};
+  }
+  return status;
 }
 
 napi_value ResultsToJs(napi_env env, ReadBatch* batch) {

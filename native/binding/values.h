@@ -15,6 +15,16 @@
 
 namespace thermocline {
 
+// What JavaScript gave; nothing, where it cannot be read. From the moment a worker is being
+// terminated objects cannot be looked into, and node-addon-api answers with values that end the
+// whole process when they are used: so what comes out of an object is read by these.
+double NumberIn(const Napi::Value& value);     // else 0
+std::string TextIn(const Napi::Value& value);  // else empty
+bool FlagIn(const Napi::Value& value);         // else false
+// Whether everything that was read so far is what JavaScript gave. False for good once the worker
+// is being terminated: whatever would act on half of its arguments must be left undone.
+bool IsReadable(napi_env env);
+
 // Bytes of a Uint8Array argument; empty if it is none.
 struct Bytes {
   const char* data = nullptr;

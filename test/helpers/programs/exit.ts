@@ -48,6 +48,17 @@ const ways: Record<string, () => Promise<void> | void> = {
     await new Promise((resolve) => setTimeout(resolve, delay));
     process.exit(7);
   },
+  'process.exit amid splits, compaction and backups': async () => {
+    const delay = Number(process.argv[4]);
+    const ignore = () => {};
+    db.shards.split(0).catch(ignore);
+    db.shards.snapshot(1, `${location}-shards`).catch(ignore);
+    db.compact().catch(ignore);
+    db.backup(`${location}-backups`).catch(ignore);
+    for (let i = 0; i < 3; i++) void open(`${location}-${i}`, { tiers: { cold: {} } });
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    process.exit(7);
+  },
   'an uncaught exception': async () => {
     await db.put('acknowledged', 'yes');
     void db.iterator().next();

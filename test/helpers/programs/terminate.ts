@@ -5,7 +5,8 @@ import { open } from '../../../lib/index.ts';
 import { startWorker } from '../thread.ts';
 
 const [location, rounds] = process.argv.slice(2) as [string, string];
-const db = await open(location, { valueEncoding: 'utf8', shards: 4 });
+const db = await open(location, { valueEncoding: 'utf8', shards: 4, changes: true, slowOperations: {} });
+await db.topics.create('t', { partitions: 4 });
 
 function worker(task: string, id: number): Worker {
   return startWorker('worker.ts', { task, location, id, count: 1e9 });
@@ -29,7 +30,13 @@ async function goOn(): Promise<void> {
 const main = goOn();
 
 for (let round = 0; round < Number(rounds); round++) {
-  const workers = [worker('write', 10 + round), worker('mix', 1000 + round), worker('scan', 0), worker('objects', 0)];
+  const workers = [
+    worker('write', 10 + round),
+    worker('mix', 1000 + round),
+    worker('scan', 0),
+    worker('objects', 0),
+    worker('figures', 1),
+  ];
   await Promise.all(workers.map(message));
   for (let i = 0; i < round * 3; i++) await new Promise(setImmediate);
   // One that is still loading, or opening, as well.
