@@ -46,6 +46,14 @@ for (let round = 0; round < Number(rounds); round++) {
   await Promise.all([...workers, young].map((each) => each.terminate()));
   while (written < before + 10) await new Promise(setImmediate);
 }
+const busy = Array.from({ length: 6 }, (_, id) => worker('figures', id));
+await Promise.all(
+  busy.map(async (each, i) => {
+    await message(each);
+    await new Promise((resolve) => setTimeout(resolve, 20 + 7 * i));
+    await each.terminate();
+  }),
+);
 going = false;
 await main;
 for (let i = 0; i < written; i++) if (db.getSync(`main/${i}`) !== String(i)) throw new Error(`main/${i} is lost`);
