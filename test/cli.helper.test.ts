@@ -28,9 +28,9 @@ export function start(program: 'main' | 'quickstart', args: readonly string[], e
   return startSource(`lib/cli/${program}.ts`, args, env);
 }
 
-/** Runs a program of examples/ to its end. */
+/** Runs a program of examples/ to its end. @param name with its ending unless that is .ts */
 export function runExample(name: string, args: readonly string[], input = ''): Promise<Ended> {
-  const { child, ended } = startSource(`examples/${name}.ts`, args, {});
+  const { child, ended } = startSource(`examples/${name}${name.includes('.') ? '' : '.ts'}`, args, {});
   child.stdin.end(input);
   return ended;
 }

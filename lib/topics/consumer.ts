@@ -196,6 +196,7 @@ export class Consumer<V = Buffer, K = string> implements AsyncIterable<MessageBa
    * @example
    * ```ts
    * const consumer = topic.consumer({ group: 'mail' });
+   * const batch = await consumer.next();
    * console.log(consumer.lag(), 'messages behind');
    * await consumer.close();
    * ```
