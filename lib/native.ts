@@ -129,6 +129,7 @@ export interface NativeTiers {
     fromMemory: number;
     absent: number;
     promoted: number;
+    userBytes: number;
     trouble: string;
     shards: number;
   };

@@ -70,6 +70,8 @@ export interface TierStats {
   /** Of the file system it is on, a second old at most; 0 if it cannot be asked. */
   diskCapacityBytes: number;
   diskUsedBytes: number;
+  /** Of the hot tier: free space that writes leave alone (`tiers.hot.reserve`); 0 without colder tiers, and of others. */
+  reserveBytes: number;
   /** Uncompressed over compressed bytes of the tables; 1 without tables. Follows a flush or compaction within seconds. */
   compressionRatio: number;
   /** Lookups of data, index and filter blocks. */

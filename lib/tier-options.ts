@@ -37,6 +37,17 @@ export interface TierOptions {
   filterBits?: number;
   /** Bytes per second that flushes and compactions of the tier may write. Default: unlimited. */
   rateLimit?: Size;
+  /**
+   * Hot: free space of its disk that writes leave for flushes, compaction and migration. Below it writes wait for
+   * migration to make room, and fail with ERR_NO_SPACE if none is made. Only in a database with colder tiers. Default: a
+   * twentieth of the disk, at most 4 GiB; nothing if all colder tiers lie on the same disk.
+   */
+  reserve?: Size;
+  /**
+   * Warm and cold, for trying things out: makes the tier as slow as if it lay on a SATA SSD (100 µs, 500 MB/s) or a hard
+   * disk (8 ms to seek, 150 MB/s). Not kept with the database. Default: as fast as its disk is.
+   */
+  simulatedDisk?: 'sata' | 'hdd';
   /** Price of a terabyte for a month, in any currency, for the report. Default 300, 100 and 20. */
   costPerTB?: number;
 }
@@ -59,6 +70,8 @@ const MEMBERS = new Set([
   'writeBuffer',
   'filterBits',
   'rateLimit',
+  'reserve',
+  'simulatedDisk',
   'costPerTB',
 ]);
 
@@ -89,6 +102,12 @@ function tierOptions(tier: TierName, value: unknown): object | null {
   if (path !== undefined && tier === 'hot') {
     throw invalid("the hot tier lies in the database's own folder: tiers.hot takes no path");
   }
+  if (tier !== 'hot' && given.reserve !== undefined) throw invalid(`tiers.hot alone takes a reserve, not ${name}`);
+  if (tier === 'hot' && given.simulatedDisk !== undefined) {
+    throw invalid('the warm and the cold tier alone can be simulated: tiers.hot takes no simulatedDisk');
+  }
+  const disk = given.simulatedDisk === undefined ? 0 : 1 + ['sata', 'hdd'].indexOf(given.simulatedDisk as string);
+  if (given.simulatedDisk !== undefined && disk === 0) throw invalid(`${name}.simulatedDisk must be 'sata' or 'hdd'`);
   const size = (member: string) =>
     given[member] === undefined ? undefined : parseSize(given[member], `${name}.${member}`);
   const compression = checkCompression(given.compression, `${name}.compression`);
@@ -101,6 +120,9 @@ function tierOptions(tier: TierName, value: unknown): object | null {
     writeBuffer: size('writeBuffer'),
     filterBits: number(given.filterBits, `${name}.filterBits`, 1, 32),
     rateLimit: size('rateLimit'),
+    reserve: size('reserve'),
+    // As the engine counts them: 0 none, 1 sata, 2 hdd.
+    simulatedDisk: disk,
     costPerTB: number(given.costPerTB, `${name}.costPerTB`, 0, 1e12),
   };
 }

@@ -46,8 +46,13 @@ export interface TierReport {
   hitShare: number;
   movedIn: { records: number; bytes: number };
   movedOut: { records: number; bytes: number };
-  /** Bytes written to tables since the database was opened. */
+  /** Bytes written to tables since the database was opened: by flushes, compactions and migration into the tier. */
   writtenBytes: number;
+  /**
+   * `writtenBytes` over the bytes of keys and values that came into the tier meanwhile, by the program's writes or from
+   * another tier; 0 if none did. Compression makes it smaller, rewriting by compaction larger. The log is not counted.
+   */
+  writeAmplification: number;
   costPerTB: number;
   /** What `bytes` cost in a month. */
   costPerMonth: number;
@@ -60,6 +65,8 @@ export interface TiersReport {
   memory: { hits: number; hitShare: number };
   /** Reads that found nothing. */
   absent: number;
+  /** Bytes written to tables of all tiers over the bytes of keys and values that the program wrote; 0 if it wrote none. */
+  writeAmplification: number;
   /** Records copied up because they were read. */
   promoted: number;
   /** Why migration stands still, such as a colder tier that is full; absent while it does not. */
@@ -150,7 +157,8 @@ export class Tiers<K, V> {
    * ```
    */
   async report(): Promise<TiersReport> {
-    const { tiers, fromMemory, absent, promoted, trouble } = await this.#report(this.#open());
+    const { tiers, fromMemory, absent, promoted, userBytes, trouble } = await this.#report(this.#open());
+    const over = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
     const reads = fromMemory + absent + tiers.reduce((sum, { found }) => sum + found, 0);
     const share = (hits: number) => (reads === 0 ? 0 : hits / reads);
     const hot = tiers[0] as NativeTierFigures;
@@ -167,6 +175,7 @@ export class Tiers<K, V> {
         movedIn: { records: figures.movedInRecords, bytes: figures.movedInBytes },
         movedOut: { records: figures.movedOutRecords, bytes: figures.movedOutBytes },
         writtenBytes: figures.writtenBytes,
+        writeAmplification: over(figures.writtenBytes, figures.movedInBytes + (figures === hot ? userBytes : 0)),
         costPerTB: figures.costPerTB,
         costPerMonth: (figures.fileBytes / TERABYTE) * figures.costPerTB,
       };
@@ -181,6 +190,10 @@ export class Tiers<K, V> {
       tiers: reports,
       memory: { hits: fromMemory, hitShare: share(fromMemory) },
       absent,
+      writeAmplification: over(
+        tiers.reduce((sum, { writtenBytes }) => sum + writtenBytes, 0),
+        userBytes,
+      ),
       promoted,
       ...(trouble === '' ? {} : { trouble }),
       cost: { perMonth, allHotPerMonth, saved: allHotPerMonth === 0 ? 0 : 1 - perMonth / allHotPerMonth },

@@ -148,6 +148,10 @@ test('options of tiers are checked', async () => {
     { cold: { filterBits: 0 } },
     { cold: { costPerTB: -1 } },
     { warm: { speed: 1 } },
+    { warm: { reserve: '1MB' } },
+    { hot: { reserve: -1 } },
+    { hot: { simulatedDisk: 'sata' } },
+    { warm: { simulatedDisk: 'floppy' } },
   ]) {
     await rejects(open(folder(), { tiers: tiers as never }), 'ERR_INVALID_ARGUMENT');
   }
@@ -185,6 +189,42 @@ test('a tier is removed once it is empty', async () => {
   assert.deepEqual(await collect(without.iterator()), entries);
   assert.equal((await without.tiers.report()).tiers.length, 1);
   await without.close();
+});
+
+test('the report knows how often bytes were written', async () => {
+  const { db, entries } = await filled(folder(), 5_000);
+  const bytes = entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+  await db.flush();
+  const flushed = await db.tiers.report();
+  const written = tierOf(flushed, 'hot').writtenBytes;
+  assert.ok(written > 0);
+  assert.ok(Math.abs(tierOf(flushed, 'hot').writeAmplification - written / bytes) < 0.01);
+  assert.equal(tierOf(flushed, 'cold').writeAmplification, 0);
+  await db.tiers.migrate({ from: 'hot', to: 'cold' });
+  await db.flush();
+  await db.compact();
+  const report = await db.tiers.report();
+  const [hot, cold] = [tierOf(report, 'hot'), tierOf(report, 'cold')];
+  assert.ok(hot.writtenBytes > written, 'deletions were written too');
+  assert.equal(cold.writeAmplification, cold.writtenBytes / cold.movedIn.bytes);
+  assert.ok(cold.writeAmplification > 0);
+  const all = report.tiers.reduce((sum, tier) => sum + tier.writtenBytes, 0);
+  assert.ok(Math.abs(report.writeAmplification - all / bytes) < 0.01);
+  await db.close();
+});
+
+test('a simulated disk makes reads of a tier slow, and nothing else different', async () => {
+  const location = folder();
+  const { db, entries } = await filled(location, 500);
+  await db.tiers.migrate({ from: 'hot', to: 'cold' });
+  await db.close();
+  const tiers = { cold: { simulatedDisk: 'hdd', blockCache: '1MB' } } as const;
+  const slow = await open(location, { tiers, valueEncoding: 'utf8', memory: { hotCache: 0 } });
+  space.adopt(slow);
+  const began = performance.now();
+  for (const [key, value] of entries) assert.equal(await slow.get(key), value);
+  assert.ok(performance.now() - began > 8, 'one seek at least');
+  await slow.close();
 });
 
 test('the report knows compression, shares of reads and cost', async () => {

@@ -1,4 +1,4 @@
-/** The C++ side (bench/native/sync_write.cc): built on demand, as bench/peers builds its driver. */
+/** The C++ side (bench/native/*.cc): built on demand, as bench/peers builds its driver. */
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -12,9 +12,9 @@ function cmake(...args) {
   if (status !== 0) throw new Error(`building the C++ program failed:\n${stdout}${stderr}`);
 }
 
-/** @returns {string} path of the executable, up to date */
-export function buildSyncWrite() {
+/** @param {string} name a program of bench/native @returns {string} path of the executable, up to date */
+export function buildProgram(name) {
   cmake('-S', '.', '-B', BUILD, '-G', 'Ninja', '-DCMAKE_BUILD_TYPE=Release', '-DTHERMOCLINE_BENCH=ON');
-  cmake('--build', BUILD, '--target', 'sync_write');
-  return `${BUILD}/sync_write`;
+  cmake('--build', BUILD, '--target', name);
+  return `${BUILD}/${name}`;
 }

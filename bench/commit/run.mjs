@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { describeMachine, versionOf } from '../peers/machine.mjs';
 import { endTrial, plainTrial } from '../peers/trials.mjs';
-import { buildSyncWrite } from './native.mjs';
+import { buildProgram } from './native.mjs';
 import { report } from './report.mjs';
 import { STORES } from './stores.mjs';
 import { canTrace, countCalls } from './syscalls.mjs';
@@ -157,7 +157,7 @@ const trials = plan();
 let plainProgram;
 if (trials.some(([, { kind }]) => kind === 'plain')) {
   progress('building the C++ program');
-  plainProgram = buildSyncWrite();
+  plainProgram = buildProgram('sync_write');
 }
 const machine = describeMachine(args.dir);
 

@@ -1,4 +1,4 @@
-// npm run bench:tiers: what the tiers make of real data.
+// npm run bench:tiers -- compression: what the tiers make of real data.
 //
 // Workload: WordNet 3.1 as `thermocline load` stores it, and Node's own API documentation and type declarations as they
 // lie in node_modules, a record for each 2 KB of text. Each is loaded into the hot tier, then 1% of the records (chosen by
@@ -97,5 +97,7 @@ function print(name, allHot, tiers) {
   );
 }
 
-await measure('WordNet 3.1', loadWordnet);
-await measure('TypeScript declarations', loadDeclarations);
+export async function measureCompression() {
+  await measure('WordNet 3.1', loadWordnet);
+  await measure('TypeScript declarations', loadDeclarations);
+}

@@ -244,6 +244,12 @@ const TIERS: Family[] = [
     samples: (stats) => byTier(stats, (tier) => tier.diskUsedBytes),
   },
   {
+    name: 'tier_reserve_bytes',
+    help: 'Free space of it that writes leave alone; 0: none.',
+    type: 'gauge',
+    samples: (stats) => byTier(stats, (tier) => tier.reserveBytes),
+  },
+  {
     name: 'tier_compression_ratio',
     help: "Uncompressed over compressed bytes of a tier's tables.",
     type: 'gauge',

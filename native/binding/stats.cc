@@ -99,6 +99,7 @@ Napi::Object StoreToJs(Napi::Env env, const StoreGauges& store) {
   object.Set("filesByLevel", levels);
   SetCount(object, "capacityBytes", store.capacity_bytes);
   SetCount(object, "diskCapacityBytes", store.disk_capacity_bytes);
+  SetCount(object, "reserveBytes", store.reserve_bytes);
   SetCount(object, "diskUsedBytes", store.disk_used_bytes);
   SetNumber(object, "compressionRatio",
             store.data_bytes == 0

@@ -212,6 +212,7 @@ void TiersWrap::Report(const Napi::CallbackInfo& info) {
     object.Set("fromMemory", NumberOf(env, report.from_memory));
     object.Set("absent", NumberOf(env, report.absent));
     object.Set("promoted", NumberOf(env, report.promoted));
+    object.Set("userBytes", NumberOf(env, report.user_bytes));
     object.Set("trouble", report.trouble);
     object.Set("shards", Napi::Number::New(env, result.shards));
     return object;

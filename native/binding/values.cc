@@ -101,6 +101,10 @@ Status ReadTiers(const Napi::Value& value, TiersOptions* tiers) {
     ReadNumber(options, "writeBuffer", &tier.write_buffer_bytes);
     ReadNumber(options, "filterBits", &tier.filter_bits);
     ReadNumber(options, "rateLimit", &tier.rate_limit_bytes);
+    ReadNumber(options, "reserve", &tier.reserve_bytes);
+    int simulated = 0;
+    ReadNumber(options, "simulatedDisk", &simulated);
+    tier.simulated = static_cast<SimulatedDisk>(simulated);
     if (options.Get("compression").IsArray()) {
       Compression compression;
       Status status = ReadCompression(options, &compression);

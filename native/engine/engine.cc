@@ -213,6 +213,7 @@ Status Engine::OpenParts() {
   status = OpenFeed();
   if (status.ok()) status = OpenOutbox();
   if (!status.ok()) return status;
+  if (tiered && options_.tiers.automatic) OpenSpaceGate();
   OpenCommitter();
   if (tiered) {
     OpenStepper();
@@ -306,6 +307,7 @@ void Engine::OpenCommitter() {
       outbox_->Written(commit_id, std::move(messages));
     };
   }
+  dependencies.space = space_gate_.get();
   // Every commit takes at least one sequence number of RocksDB, so this never repeats an id.
   const uint64_t first_commit_id = db->GetLatestSequenceNumber() + 1;
   committer_ = std::make_unique<Committer>(std::move(dependencies), options_, first_commit_id);
@@ -361,6 +363,7 @@ void Engine::OpenMigrator() {
       .queue_age_nanos = [this] { return committer_->queue_age_nanos(); },
       .flush_hot = [this] { return store_.Flush(); },
       .keep_heat = [this] { KeepHeat(); },
+      .space = space_gate_.get(),
   });
   if (tiers_->intents().any()) migrator_->Wake();
 }
@@ -400,6 +403,7 @@ Status Engine::AtBoundary(const std::function<void()>& fn, bool durable) {
   std::future<Status> result = done.get_future();
   Status failed;
   auto boundary = std::make_unique<Submission>();
+  boundary->overtakes = true;
   boundary->durability = durable && store_.has_log() ? Durability::kFsync : Durability::kWal;
   boundary->at_boundary = [&](uint64_t) {
     try {

@@ -58,6 +58,7 @@
 #include "engine/status.h"
 #include "engine/tier/hot_store.h"
 #include "engine/tier/migrator.h"
+#include "engine/tier/space_gate.h"
 #include "engine/tier/step_guard.h"
 #include "engine/tier/stepper.h"
 #include "engine/tier/tier_report.h"
@@ -99,6 +100,7 @@ struct StoreGauges {
   uint64_t moved_out_bytes = 0;
   uint64_t raw_bytes = 0;            // in the tables, before compression
   uint64_t data_bytes = 0;           // the same, compressed
+  uint64_t reserve_bytes = 0;        // of the disk, that writes leave alone; 0: none
   uint64_t disk_capacity_bytes = 0;  // of the file system; 0: it cannot say
   uint64_t disk_used_bytes = 0;
 };
@@ -215,6 +217,7 @@ class Engine {
   Stepper* stepper() { return stepper_.get(); }
   // Null likewise, or if the options say so.
   Migrator* migrator() { return migrator_.get(); }
+  SpaceGate* space_gate() { return space_gate_.get(); }
   HeatSketch* heat() { return heat_.get(); }
   // Splits and merges shards; null when read-only.
   Resharder* resharder() { return resharder_.get(); }
@@ -234,6 +237,9 @@ class Engine {
   void CloseFeed();
   void OpenStepper();
   void OpenMigrator();
+  void OpenSpaceGate();
+  // Why migration stands still or writes wait for space; empty: they do not.
+  std::string Trouble();
   void OpenResharder();
   void OpenSnapshots();
   TierFigures FiguresOf(int level);
@@ -275,6 +281,7 @@ class Engine {
   std::unique_ptr<TierSet> tiers_;
   CurrentShards shards_;                   // of all tiers
   std::unique_ptr<StepGuard> step_guard_;  // none without colder tiers
+  std::unique_ptr<SpaceGate> space_gate_;  // like migrator_, unless read-only
   std::unique_ptr<HeatSketch> heat_;       // likewise
   std::unique_ptr<Stepper> stepper_;       // likewise, and when read-only
   std::unique_ptr<ThreadPool> read_pool_;

@@ -71,7 +71,7 @@ EngineGauges Engine::Gauges() {
   gauges.pending_compaction_bytes = hot.pending_compaction_bytes;
   gauges.absent = reader_->tier_reads().absent.Total();
   if (stepper_) gauges.promoted = stepper_->promoted();
-  if (migrator_) gauges.trouble = migrator_->status().trouble;
+  gauges.trouble = Trouble();
   return gauges;
 }
 
@@ -222,6 +222,7 @@ void Engine::SampleStores() {
     std::error_code error;
     const fs::space_info space = fs::space(
         level == 0 ? fs::path(location_) : fs::path(tiers_->store(level).directory()), error);
+    if (level == 0 && space_gate_) slow.reserve_bytes = space_gate_->reserve_bytes();
     if (!error) {
       slow.disk_capacity_bytes = space.capacity;
       slow.disk_used_bytes = space.capacity - std::min(space.capacity, space.available);

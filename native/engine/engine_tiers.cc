@@ -1,5 +1,6 @@
 // The engine's side of the tiers: figures, disks, and the keeping of heat.
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -42,7 +43,9 @@ TierReport Engine::ReportTiers() {
   report.from_memory = cache.hits + cache.negative_hits;
   report.absent = reader_->tier_reads().absent.Total();
   if (stepper_) report.promoted = stepper_->promoted();
-  if (migrator_) report.trouble = migrator_->status().trouble;
+  report.trouble = Trouble();
+  report.user_bytes =
+      metrics_->put.bytes.Total() + metrics_->batch.bytes.Total() + metrics_->del.bytes.Total();
   for (int level = 0; level < tiers_->levels(); level++) {
     TierFigures figures = FiguresOf(level);
     figures.found = reader_->tier_reads().found[static_cast<size_t>(figures.tier)].Total();
@@ -57,6 +60,46 @@ TierReport Engine::ReportTiers() {
     report.tiers.push_back(std::move(figures));
   }
   return report;
+}
+
+std::string Engine::Trouble() {
+  const SpaceState space = space_gate_ ? space_gate_->state() : SpaceState::kOpen;
+  const std::string below = migrator_ ? migrator_->status().trouble : "";
+  if (space == SpaceState::kOpen) return below;
+  return std::string("the disk of the hot tier is full but for its reserve: writes ") +
+         (space == SpaceState::kHeld ? "wait for migration to make room"
+                                     : "are refused, since nothing makes room") +
+         (below.empty() ? "" : "; " + below);
+}
+
+void Engine::OpenSpaceGate() {
+  uint64_t reserve = options_.tiers.at(Tier::kHot).reserve_bytes;
+  for (int level = 1; level < tiers_->levels() && reserve == 0; level++) {
+    // Moving records to another folder of the same disk frees nothing there.
+    if (SameFileSystem(location_, tiers_->store(level).directory())) continue;
+    std::error_code error;
+    const fs::space_info space = fs::space(location_, error);
+    if (!error) reserve = DefaultReserve(space.capacity);
+  }
+  space_gate_ = std::make_unique<SpaceGate>(SpaceGate::Dependencies{
+      .available =
+          [this, reserve](uint64_t* free_bytes) {
+            if (reserve == 0) return false;
+            std::error_code error;
+            const fs::space_info space = fs::space(location_, error);
+            if (error) return false;
+            // Memtables become tables before their log goes.
+            const uint64_t memtables = shared_.write_buffer_manager->memory_usage();
+            *free_bytes = space.available - std::min<uint64_t>(space.available, memtables);
+            return true;
+          },
+      .on_held =
+          [this] {
+            if (migrator_) migrator_->Wake();
+          },
+      .reserve_bytes = reserve,
+      .patience_nanos = 60'000'000'000,
+  });
 }
 
 bool Engine::DiskOf(int level, uint64_t* capacity, uint64_t* used) {

@@ -37,10 +37,10 @@ TEST(HeatSketchTest, CountsEndAtTheirMaximum) {
   EXPECT_EQ(sketch.Estimate(HashOf(1)), HeatSketch::kMax);
 }
 
-TEST(HeatSketchTest, AboutOneTouchInEightCountsInWhateverOrder) {
+TEST(HeatSketchTest, AboutOneWriteInEightCountsInWhateverOrder) {
   HeatSketch sketch(1 << 16);
-  for (uint32_t round = 0; round < 100 * HeatSketch::kSampling; round++) {
-    for (int i = 0; i < 8; i++) sketch.Touch(HashOf(i));
+  for (int round = 0; round < 100 * HeatSketch::kWriteSampling; round++) {
+    for (int i = 0; i < 8; i++) sketch.TouchWrite(HashOf(i));
   }
   for (int i = 0; i < 8; i++) {
     EXPECT_GT(sketch.Estimate(HashOf(i)), 50) << i;
@@ -48,9 +48,18 @@ TEST(HeatSketchTest, AboutOneTouchInEightCountsInWhateverOrder) {
   }
 }
 
+TEST(HeatSketchTest, OneCountMayStandForSeveralReads) {
+  HeatSketch sketch(1 << 14);
+  for (int i = 0; i < 100; i++) sketch.Add(HashOf(i), 16);
+  sketch.Add(HashOf(5));
+  EXPECT_EQ(sketch.Estimate(HashOf(5)), 17);
+  for (int n = 0; n < 20; n++) sketch.Add(HashOf(7), 16);
+  EXPECT_EQ(sketch.Estimate(HashOf(7)), HeatSketch::kMax);
+}
+
 TEST(HeatSketchTest, HalvingLetsThePastFade) {
   HeatSketch sketch(64);
-  for (int n = 0; n < 128; n++) sketch.Add(HashOf(n));
+  for (int n = 0; n < 512; n++) sketch.Add(HashOf(n));
   EXPECT_TRUE(sketch.IsDue());
   for (int n = 0; n < 9; n++) sketch.Add(HashOf(1));
   const int before = sketch.Estimate(HashOf(1));

@@ -2,7 +2,10 @@
 
 #include "engine/tier/migrator.h"
 
+#include <gmock/gmock.h>
+
 #include <chrono>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -103,7 +106,7 @@ TEST_F(MigratorTest, AFullTierSinksWhatIsColdest) {
   ASSERT_THAT(engine()->Flush(), IsOk());
   const auto used = [&] {
     const TierFigures hot = engine()->ReportTiers().tiers[0];
-    return hot.LiveFileBytes() + hot.memory_bytes;
+    return hot.LiveBytes();
   };
   EXPECT_TRUE(Becomes([&] { return engine()->migrator()->status().rounds > 0; }));
   EXPECT_TRUE(Becomes([&] { return used() < 2 * kMiB; })) << used();
@@ -133,6 +136,26 @@ TEST_F(MigratorTest, AFullColderTierIsLeftAloneAndSaysSo) {
   EXPECT_TRUE(Becomes([&] { return !engine()->ReportTiers().trouble.empty(); }));
   EXPECT_THAT(engine()->ReportTiers().trouble, testing::HasSubstr("the cold tier is full"));
   EXPECT_THAT(Put(engine(), "b", "1"), IsOk()) << "writes go on";
+}
+
+TEST_F(MigratorTest, WritesAreRefusedOnceNothingMakesRoomOnAFullHotDisk) {
+  OpenTiered(TieredOptions(2, true, false));
+  ASSERT_THAT(Put(engine(), "below", "1"), IsOk());
+  Migrate(engine(), 0, 1);
+  ASSERT_THAT(Put(engine(), "above", "1"), IsOk());
+  EngineOptions options = Automatic(TieredOptions(2, true, false));
+  options.tiers.at(Tier::kWarm).capacity_bytes = 1;                // full, so nothing can sink
+  options.tiers.at(Tier::kHot).reserve_bytes = ~uint64_t{0} >> 1;  // no disk has so much
+  Reopen(options);
+  (void)engine()->space_gate()->Measure();
+  EXPECT_THAT(Put(engine(), "new", "1"), test::HasCode(Code::kNoSpace));
+  EXPECT_THAT(engine()->ReportTiers().trouble, testing::HasSubstr("full but for its reserve"));
+  EXPECT_EQ(Get(engine(), "new"), std::nullopt) << "nothing of it was written";
+  EXPECT_EQ(Get(engine(), "above"), "1");
+  EXPECT_EQ(Get(engine(), "below"), "1");
+  // What the program moves itself moves on.
+  Migrate(engine(), 0, 1);
+  EXPECT_EQ(Levels(engine(), "above"), "nothing | value 1");
 }
 
 TEST_F(MigratorTest, HeatSurvivesAReopening) {

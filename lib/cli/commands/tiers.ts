@@ -16,8 +16,8 @@ export function addTiers(program: Command, output: Output): void {
       const report = await reading(location, (db) => db.tiers.report());
       if (flags.json) return output.line(JSON.stringify(report, undefined, 2));
       if (!output.isTerminal) return output.write(formatTabs(plainRows(report)));
-      const head = ['tier', 'on disk', 'records', 'ratio', 'per TB and month', 'per month', 'folder'];
-      await output.write(formatTable({ head, rows: rows(report), right: [1, 2, 3, 4, 5] }, true));
+      const head = ['tier', 'on disk', 'records', 'ratio', 'written', 'per TB and month', 'per month', 'folder'];
+      await output.write(formatTable({ head, rows: rows(report), right: [1, 2, 3, 4, 5, 6] }, true));
       const { perMonth, allHotPerMonth, saved } = report.cost;
       await output.line(
         `${money(perMonth)} a month; all hot ${money(allHotPerMonth)}; saved ${(saved * 100).toFixed(1)}%`,
@@ -35,6 +35,7 @@ function rows({ tiers }: TiersReport): string[][] {
     formatBytes(tier.bytes),
     formatCount(tier.records),
     tier.compressionRatio.toFixed(2),
+    tier.writeAmplification === 0 ? '-' : `${tier.writeAmplification.toFixed(1)}x`,
     String(tier.costPerTB),
     money(tier.costPerMonth),
     tier.path,

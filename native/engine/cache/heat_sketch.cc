@@ -10,27 +10,28 @@ namespace thermocline {
 
 namespace {
 
-constexpr char kVersion = 1;
+constexpr char kVersion = 2;
 
 }  // namespace
 
 HeatSketch::HeatSketch(size_t counters)
     : counters_(counters), table_(std::make_unique<std::atomic<uint8_t>[]>(counters)) {}
 
-void HeatSketch::Add(uint64_t hash) {
+void HeatSketch::Add(uint64_t hash, int reads) {
   std::atomic<uint8_t>* const line = table_.get() + LineOf(hash) * kLine;
   int least = kMax;
   for (int row = 0; row < kRows; row++) {
     least = std::min<int>(least, line[PlaceOf(hash, row)].load(std::memory_order_relaxed));
   }
   if (least == kMax) return;
+  const int raised = std::min(least + reads, kMax);
   for (int row = 0; row < kRows; row++) {
     std::atomic<uint8_t>& counter = line[PlaceOf(hash, row)];
-    if (counter.load(std::memory_order_relaxed) == least) {
-      counter.store(static_cast<uint8_t>(least + 1), std::memory_order_relaxed);
+    if (counter.load(std::memory_order_relaxed) < raised) {
+      counter.store(static_cast<uint8_t>(raised), std::memory_order_relaxed);
     }
   }
-  added_.fetch_add(1, std::memory_order_relaxed);
+  added_.fetch_add(static_cast<uint64_t>(reads), std::memory_order_relaxed);
 }
 
 int HeatSketch::Estimate(uint64_t hash) const {

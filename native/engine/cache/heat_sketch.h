@@ -6,13 +6,16 @@
 // and rarely too high while there are more counters than hot keys. Halving all counters now and
 // then lets the past fade.
 //
-// Accesses are sampled: each is counted with a chance of one in kSampling. Counting every eighth
-// would meet the same keys again and again in a program that reads in rounds.
+// The unit is one read. Reads that reach a store are counted one by one: beside a store that costs
+// nothing, and it is there that the border between what stays and what sinks lies. Reads that the
+// hot cache answers are sampled by chance, one in kHitSampling standing for all. (Every sixteenth
+// would meet the same keys again and again in a program that reads in rounds.) A write counts for
+// one in kWriteSampling of a read: writes go to hot in any case.
 //
 // Sources: Cormode and Muthukrishnan, count-min sketch (2005), with conservative update; Einziger,
 // Friedman and Manes, TinyLFU (2017).
-// Thread safety: Touch, Add and Estimate from any thread; counts that collide may be lost, which an
-// estimate can bear. Halve, Encode and Decode by one thread at a time.
+// Thread safety: TouchWrite, Add and Estimate from any thread; counts that collide may be lost,
+// which an estimate can bear. Halve, Encode and Decode by one thread at a time.
 #pragma once
 
 #include <atomic>
@@ -26,7 +29,8 @@ namespace thermocline {
 
 class HeatSketch {
  public:
-  static constexpr uint32_t kSampling = 8;
+  static constexpr int kHitSampling = 16;
+  static constexpr int kWriteSampling = 8;
   static constexpr int kMax = 255;
 
   // `counters`: a power of two, at least 64; so many bytes of memory.
@@ -34,18 +38,27 @@ class HeatSketch {
   HeatSketch(const HeatSketch&) = delete;
   HeatSketch& operator=(const HeatSketch&) = delete;
 
-  // Counts one in kSampling of the calls.
-  void Touch(uint64_t hash) {
-    thread_local uint64_t random = 0x9e3779b97f4a7c15;
-    random = random * 6364136223846793005 + 1442695040888963407;
-    if (random >> 32 < (uint64_t{1} << 32) / kSampling) Add(hash);
+  // The caller's own random numbers, so that they can lie beside what else it keeps per thread.
+  struct Chance {
+    uint64_t random = 0x9e3779b97f4a7c15;
+    // True with a chance of one in `of`, a power of two.
+    bool Draw(int of) {
+      random = random * 6364136223846793005 + 1442695040888963407;
+      return (random >> 32 & static_cast<uint64_t>(of - 1)) == 0;
+    }
+  };
+
+  // Counts one in kWriteSampling of the calls.
+  void TouchWrite(uint64_t hash) {
+    thread_local Chance chance;
+    if (chance.Draw(kWriteSampling)) Add(hash);
   }
-  void Add(uint64_t hash);
-  // In sampled accesses since they began to fade, at most kMax.
+  void Add(uint64_t hash, int reads = 1);
+  // In reads since they began to fade, at most kMax.
   int Estimate(uint64_t hash) const;
 
   // Whether so much was counted that the past should fade.
-  bool IsDue() const { return added_.load(std::memory_order_relaxed) >= 2 * counters_; }
+  bool IsDue() const { return added_.load(std::memory_order_relaxed) >= kFadeAfter * counters_; }
   void Halve();
 
   // For keeping across restarts: u8 version, u8 log2 of counters, then pairs of (varint run of
@@ -59,6 +72,8 @@ class HeatSketch {
  private:
   static constexpr size_t kLine = 64;
   static constexpr int kRows = 4;
+  // So long a memory tells records apart that are read once in a few million reads.
+  static constexpr uint64_t kFadeAfter = 8;
 
   // The line, and the four places in it: each row has a quarter of the line.
   size_t LineOf(uint64_t hash) const { return (hash >> 20) & (counters_ / kLine - 1); }

@@ -79,7 +79,8 @@ Status Committer::Submit(std::unique_ptr<Submission> submission) {
     if (stopping_) return {Code::kClosed, "the database is closing"};
     if (!refused_.ok() && submission->operations > 0) return refused_;
     const size_t in_flight = in_flight_bytes_.load(std::memory_order_relaxed);
-    if (in_flight > 0 && in_flight + submission->weight() > hard_in_flight_bytes_) {
+    if (in_flight > 0 && in_flight + submission->weight() > hard_in_flight_bytes_ &&
+        !submission->overtakes) {
       deps_.metrics->backpressure_rejections.Add();
       return {Code::kBackpressure,
               "more than " + std::to_string(hard_in_flight_bytes_ / kKiB) +
@@ -130,14 +131,20 @@ void Committer::Run() {
   NameThisThread("tc-commit");
   while (WaitForWork()) {
     while (taken_next_ < taken_.size()) {
+      if (deps_.space != nullptr) AwaitSpace();
+      if (taken_next_ == taken_.size()) break;
       TakeGroup();
-      if (group_.size() == 1 && group_[0]->at_boundary) {
-        group_[0]->at_boundary(next_commit_id_ - 1);
-        ReportGroup({});
-      } else {
-        CommitGroup();
-      }
+      RunGroup();
     }
+  }
+}
+
+void Committer::RunGroup() {
+  if (group_.size() == 1 && group_[0]->at_boundary) {
+    group_[0]->at_boundary(next_commit_id_ - 1);
+    ReportGroup({});
+  } else {
+    CommitGroup();
   }
 }
 
@@ -198,6 +205,11 @@ void Committer::CommitGroup() {
   {
     std::lock_guard lock(mutex_);
     status = refused_;
+  }
+  if (status.ok() && deps_.space != nullptr && !deps_.space->MayWrite(group_bytes_)) {
+    status = {Code::kNoSpace,
+              "the disk of the hot tier is full but for its reserve, and nothing makes room: see "
+              "db.tiers.report()"};
   }
   try {
     if (status.ok()) status = DecodeGroup();

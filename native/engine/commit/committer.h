@@ -19,6 +19,8 @@
 //   - Submissions are applied in the order they were accepted; a submission is applied whole.
 //   - done() runs after the write and after the hot cache agrees with it (I9), so a read that
 //     starts after an acknowledgement sees the write.
+//   - While the hot store's disk is nearly full, writes wait (tier/space_gate.h); boundaries of the
+//     engine's own, such as those of migration steps, overtake them, and nothing else does.
 //   - A group whose write fails is failed as a whole and nothing of it is acknowledged; from then
 //     on the committer refuses writes with ERR_READ_ONLY and the first error. After a full disk
 //     Resume() may lift that; after a failed sync only reopening does.
@@ -53,6 +55,7 @@
 #include "engine/metrics/metrics.h"
 #include "engine/options.h"
 #include "engine/shard/shards.h"
+#include "engine/tier/space_gate.h"
 #include "engine/tier/step_guard.h"
 
 namespace thermocline {
@@ -84,6 +87,7 @@ class Committer {
                          const std::vector<OutgoingMessages>&)>
         append_messages;
     std::function<void(uint64_t commit_id, std::vector<OutgoingMessages>)> messages_written;
+    SpaceGate* space = nullptr;    // null: nothing could make room
     ChangeNotes* notes = nullptr;  // told of what is written, if it is active; may be null
   };
 
@@ -144,6 +148,9 @@ class Committer {
   };
 
   void Run();
+  void RunGroup();
+  // While writes are held for want of space: lets what overtakes them pass, and waits.
+  void AwaitSpace();
   // Fills taken_ from the queue. False: stopping, and nothing is left.
   bool WaitForWork();
   // Moves the next group into group_. REQUIRES: something is waiting in taken_.

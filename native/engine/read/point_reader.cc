@@ -59,6 +59,7 @@ Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadVie
   const HotCache::FillTicket ticket = view ? HotCache::FillTicket{} : deps_.cache->BeginFill(hash);
   const std::shared_ptr<const Shards> held = view ? view->shards() : deps_.shards.Load();
   const Shards& shards = *held;
+  if (view == nullptr) NoteStoreRead(hash);
   const int shard = shards.IndexOf(key);
   NoteReads(shards, static_cast<size_t>(shard), 1);
   int level = 0;
@@ -271,7 +272,9 @@ void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, Aren
   Scratch& scratch = ThreadScratch();
   for (size_t i = 0; i < count; i++) {
     scratch.keys[i] = {keys[i].bytes.data(), keys[i].bytes.size()};
-    if (view == nullptr) scratch.tickets[i] = deps_.cache->BeginFill(keys[i].hash);
+    if (view != nullptr) continue;
+    scratch.tickets[i] = deps_.cache->BeginFill(keys[i].hash);
+    NoteStoreRead(keys[i].hash);
   }
   // If the table was switched since the batch was planned, what the replaced family shows may be
   // older than the tickets. It is still an answer, since the batch is older too.

@@ -94,11 +94,10 @@ class PointReader {
   // Asks the hot cache alone. fn(std::string_view) sees the value under the cache's lock.
   template <class Fn>
   Cached GetCached(std::string_view key, uint64_t hash, Fn&& fn) {
-    if (deps_.heat != nullptr) deps_.heat->Touch(hash);
     const HotCache::Found found = deps_.cache->Get(
         key, hash, [this] { return deps_.clock->NowMs(); },
         [&](std::string_view value, uint64_t) { fn(value); });
-    if (found != HotCache::Found::kMiss) NoteHit(key);
+    if (found != HotCache::Found::kMiss) NoteHit(key, hash);
     if (found == HotCache::Found::kValue) return Cached::kValue;
     return found == HotCache::Found::kAbsent ? Cached::kAbsent : Cached::kMiss;
   }
@@ -122,9 +121,20 @@ class PointReader {
   const TierReadCounters& tier_reads() const { return tier_reads_; }
 
  private:
-  void NoteHit(std::string_view key) {
-    thread_local uint32_t tick = 0;
-    if (++tick % ShardActivity::kHitSample == 0) NoteSampledHit(key);
+  // One place per thread for both samples: finding it costs more than drawing them.
+  void NoteHit(std::string_view key, uint64_t hash) {
+    struct Samples {
+      uint32_t tick = 0;
+      HeatSketch::Chance chance;
+    };
+    thread_local Samples samples;
+    if (++samples.tick % ShardActivity::kHitSample == 0) NoteSampledHit(key);
+    if (deps_.heat != nullptr && samples.chance.Draw(HeatSketch::kHitSampling)) {
+      deps_.heat->Add(hash, HeatSketch::kHitSampling);
+    }
+  }
+  void NoteStoreRead(uint64_t hash) {
+    if (deps_.heat != nullptr) deps_.heat->Add(hash);
   }
   void NoteSampledHit(std::string_view key);
   void NoteReads(const Shards& shards, size_t shard, uint64_t records);

@@ -14,6 +14,10 @@ namespace {
 
 constexpr uint64_t kSecond = 1'000'000'000;
 constexpr uint64_t kCheckNanos = kSecond;
+// While writes are held: how often it is seen whether there is room, and how long the room that
+// records leave may take to show.
+constexpr uint64_t kHeldNanos = kSecond / 20;
+constexpr uint64_t kCompactionNanos = kSecond;
 constexpr uint64_t kKeepNanos = 300 * kSecond;
 constexpr uint64_t kLeaveAloneNanos = 30 * kSecond;
 constexpr size_t kMaxQueuedKeys = 8192;
@@ -30,6 +34,7 @@ constexpr int kSampleSeeks = 4;
 
 Migrator::Migrator(Dependencies dependencies)
     : deps_(std::move(dependencies)),
+      troubles_(static_cast<size_t>(deps_.tiers->levels())),
       hands_(static_cast<size_t>(deps_.tiers->levels())),
       left_alone_until_(static_cast<size_t>(deps_.tiers->levels())) {
   kept_nanos_ = NowNanos();
@@ -63,7 +68,12 @@ void Migrator::Stop() {
 
 MigratorStatus Migrator::status() {
   std::lock_guard lock(mutex_);
-  return status_;
+  MigratorStatus status = status_;
+  for (const std::string& trouble : troubles_) {
+    if (trouble.empty()) continue;
+    status.trouble += (status.trouble.empty() ? "" : "; ") + trouble;
+  }
+  return status;
 }
 
 bool Migrator::stopping() {
@@ -80,10 +90,11 @@ bool Migrator::Sleep(uint64_t nanos) {
 void Migrator::Run() {
   NameThisThread("tc-migrate");
   for (;;) {
+    const bool held = deps_.space->state() != SpaceState::kOpen;
     Queue queue;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, std::chrono::nanoseconds(kCheckNanos),
+      wake_.wait_for(lock, std::chrono::nanoseconds(held ? kHeldNanos : kCheckNanos),
                      [this] { return awake_ || stopping_; });
       if (stopping_) return;
       awake_ = false;
@@ -95,11 +106,19 @@ void Migrator::Run() {
       if (deps_.tiers->intents().any()) {
         SetTrouble(0, deps_.stepper->ApplyIntents());
       }
-      PromoteAll(std::move(queue));
+      (void)deps_.space->Measure();
+      if (deps_.space->state() == SpaceState::kOpen) {
+        PromoteAll(std::move(queue));
+      } else {
+        MakeSpace();
+      }
       const uint64_t now = NowNanos();
       if (now - checked_nanos_ < kCheckNanos) continue;
       checked_nanos_ = now;
-      if (deps_.heat->IsDue()) deps_.heat->Halve();
+      if (deps_.heat->IsDue()) {
+        deps_.heat->Halve();
+        EasePromotion();
+      }
       CheckLevels();
       if (now - kept_nanos_ > kKeepNanos) {
         kept_nanos_ = now;
@@ -130,20 +149,50 @@ void Migrator::CheckLevels() {
   for (int level = 0; level + 1 < deps_.tiers->levels() && !stopping(); level++) {
     const TierFigures figures = deps_.figures(level);
     uint64_t capacity = figures.capacity_bytes;
-    uint64_t used = figures.LiveFileBytes() + figures.memory_bytes;
-    if (capacity == 0 && !deps_.disk(level, &capacity, &used)) continue;
-    const uint64_t bytes = BytesToSink(used, capacity);
-    if (bytes == 0) continue;
-    const size_t to = static_cast<size_t>(level) + 1;
-    if (NowNanos() < left_alone_until_[to]) continue;
-    const TierFigures below = deps_.figures(level + 1);
-    if (!HasRoom(below.LiveFileBytes() + below.memory_bytes, below.capacity_bytes)) {
-      SetTrouble(level + 1, {Code::kNoSpace, "the " + std::string(TierName(below.tier)) +
-                                                 " tier is full: it has reached its capacity"});
-      continue;
+    uint64_t used = figures.LiveBytes();
+    if (capacity == 0) {
+      const uint64_t to_come_back = figures.file_bytes - std::min(figures.file_bytes, used);
+      if (!deps_.disk(level, &capacity, &used)) continue;
+      used -= std::min(used, to_come_back);
     }
-    Sink(level, bytes);
+    const uint64_t bytes = BytesToSink(used, capacity);
+    if (level == 0 && IsRoomy(used, capacity)) EasePromotion();
+    if (bytes == 0) continue;
+    if (TakesMore(level)) Sink(level, bytes);
   }
+}
+
+// What sank last is a bound that the past has set: it falls as heat fades, and while there is room.
+void Migrator::EasePromotion() {
+  const int above = promote_above_.load(std::memory_order_relaxed);
+  promote_above_.store(std::max(kPromoteAbove, above / 2), std::memory_order_relaxed);
+}
+
+bool Migrator::TakesMore(int level) {
+  const size_t to = static_cast<size_t>(level) + 1;
+  if (NowNanos() < left_alone_until_[to]) return false;
+  const TierFigures below = deps_.figures(level + 1);
+  if (HasRoom(below.LiveBytes(), below.capacity_bytes)) return true;
+  SetTrouble(level + 1, {Code::kNoSpace, "the " + std::string(TierName(below.tier)) +
+                                             " tier is full: it has reached its capacity"});
+  return false;
+}
+
+void Migrator::MakeSpace() {
+  const uint64_t now = NowNanos();
+  if (made_space_nanos_ != 0 && now - made_space_nanos_ < kCompactionNanos) return;
+  // Logs are deleted once what is in them lies in tables.
+  SetTrouble(0, deps_.flush_hot());
+  (void)deps_.space->Measure();
+  if (deps_.space->state() == SpaceState::kOpen) return;
+  if (TakesMore(0)) {
+    deps_.space->SetHopeless(false);
+    const uint64_t reserve = deps_.space->reserve_bytes();
+    Sink(0, 2 * reserve - std::min(deps_.space->free_bytes(), reserve));
+  } else {
+    deps_.space->SetHopeless(true);
+  }
+  made_space_nanos_ = NowNanos();
 }
 
 void Migrator::SampleFrom(int level, int shard, const std::string& start, HeatSample* sample) {
@@ -190,10 +239,13 @@ int Migrator::ChooseThreshold(int level, double share) {
 
 void Migrator::Sink(int level, uint64_t bytes) {
   const TierFigures before = deps_.figures(level);
-  const uint64_t held = std::max<uint64_t>(1, before.LiveFileBytes() + before.memory_bytes);
+  const uint64_t held = std::max<uint64_t>(1, before.LiveBytes());
   const int threshold = ChooseThreshold(
       level, static_cast<double>(bytes) / static_cast<double>(std::max(held, bytes)));
-  promote_above_.store(std::max(1, threshold), std::memory_order_relaxed);
+  // A tier below sinks what its own threshold says.
+  if (level == 0) {
+    promote_above_.store(std::max(kPromoteAbove, threshold), std::memory_order_relaxed);
+  }
   // Bytes of keys and values make fewer in the tables.
   const double ratio = before.raw_bytes == 0 ? 1
                                              : static_cast<double>(before.data_bytes) /
@@ -235,7 +287,10 @@ bool Migrator::Pace(int to, uint64_t bytes) {
     const uint64_t limit = deps_.tiers->store(to).options().rate_limit_bytes;
     if (limit > 0 && !Sleep(bytes * kSecond / limit)) return false;
   }
-  for (int pause = 0; pause < kMaxPauses; pause++) {
+  (void)deps_.space->Measure();
+  // Writes that wait for space wait for migration.
+  const int most = deps_.space->state() == SpaceState::kOpen ? kMaxPauses : 0;
+  for (int pause = 0; pause < most; pause++) {
     if (deps_.queue_age_nanos() < kSufferingNanos) break;
     const uint64_t began = NowNanos();
     if (!Sleep(kPauseNanos)) return false;
@@ -252,7 +307,7 @@ void Migrator::SetTrouble(int to, const Status& status) {
     deps_.tiers->store(to).db()->Resume().PermitUncheckedError();
   }
   std::lock_guard lock(mutex_);
-  status_.trouble = std::string(status.message());
+  troubles_[static_cast<size_t>(to)] = std::string(status.message());
 }
 
 }  // namespace thermocline

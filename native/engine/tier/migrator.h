@@ -8,6 +8,9 @@
 // Steps of one turn: range deletes; promotions; every second the tiers' fill levels, the fading of
 // the sketch, and every few minutes its keeping.
 //
+// While writes are held for want of space on the hot tier's disk (space_gate.h), turns follow each
+// other quickly and do nothing but make room.
+//
 // A tier that is full or fails is left alone for a while, and its trouble shows in status().
 //
 // Thread safety: Offer, Wake and status from any thread; Stop by one.
@@ -29,6 +32,7 @@
 #include "engine/hash.h"
 #include "engine/status.h"
 #include "engine/tier/policy.h"
+#include "engine/tier/space_gate.h"
 #include "engine/tier/stepper.h"
 #include "engine/tier/tier_report.h"
 
@@ -49,7 +53,7 @@ class Migrator {
     HeatSketch* heat = nullptr;
     CurrentShards shards;
     rocksdb::DB* hot = nullptr;
-    // Of a level: file_bytes, entries and deleted, memory_bytes, capacity_bytes.
+    // Of a level: file_bytes, records, entries and deleted, memory_bytes, capacity_bytes.
     std::function<TierFigures(int level)> figures;
     // What the disk of a level has in all and has used; false: it shares its disk with a colder
     // level, or cannot say.
@@ -60,6 +64,7 @@ class Migrator {
     std::function<Status()> flush_hot;
     // Keeps the sketch.
     std::function<void()> keep_heat;
+    SpaceGate* space = nullptr;
   };
 
   explicit Migrator(Dependencies dependencies);
@@ -81,6 +86,10 @@ class Migrator {
   void Run();
   void PromoteAll(Queue queue);
   void CheckLevels();
+  void EasePromotion();
+  // The next colder level may be written to. Otherwise its trouble is set.
+  bool TakesMore(int level);
+  void MakeSpace();
   void Sink(int level, uint64_t bytes);
   int ChooseThreshold(int level, double share);
   void SampleFrom(int level, int shard, const std::string& start, HeatSample* sample);
@@ -88,6 +97,7 @@ class Migrator {
   bool Pace(int to, uint64_t bytes);
   bool Sleep(uint64_t nanos);
   bool stopping();
+  // Of what is written to a level. OK: there is none.
   void SetTrouble(int to, const Status& status);
 
   const Dependencies deps_;
@@ -98,15 +108,19 @@ class Migrator {
   Queue queue_;                                 // GUARDED_BY(mutex_)
   std::unordered_set<uint64_t> queued_hashes_;  // GUARDED_BY(mutex_)
   size_t queued_bytes_ = 0;                     // GUARDED_BY(mutex_)
-  MigratorStatus status_;                       // GUARDED_BY(mutex_)
-  std::atomic<int> promote_above_{1};
+  MigratorStatus status_;                       // GUARDED_BY(mutex_): but for its trouble
+  std::vector<std::string> troubles_;           // GUARDED_BY(mutex_): by level
+  // Read once and perhaps written once: nothing that promotion pays for.
+  static constexpr int kPromoteAbove = 2;
+  std::atomic<int> promote_above_{kPromoteAbove};
 
   // The thread's own.
   std::vector<std::pair<int, std::string>> hands_;  // by level: shard and key
   std::vector<uint64_t> left_alone_until_;          // by level that would be written to
   uint64_t checked_nanos_ = 0;
   uint64_t kept_nanos_ = 0;
-  std::thread thread_;  // last: it runs over all the members above
+  uint64_t made_space_nanos_ = 0;  // when records last sank for that; 0: never
+  std::thread thread_;             // last: it runs over all the members above
 };
 
 }  // namespace thermocline

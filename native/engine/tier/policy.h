@@ -3,6 +3,7 @@
 // Thread safety: pure functions.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -23,9 +24,37 @@ inline uint64_t BytesToSink(uint64_t used, uint64_t capacity, const WaterMarks& 
   return used - static_cast<uint64_t>(marks.low * capacity_bytes);
 }
 
+// Whether a tier is so far below its low-water mark that it could hold more of what is read.
+inline bool IsRoomy(uint64_t used, uint64_t capacity, const WaterMarks& marks = {}) {
+  return static_cast<double>(used) < marks.low * static_cast<double>(capacity);
+}
+
 // Whether a tier can take more records.
 inline bool HasRoom(uint64_t used, uint64_t capacity) {
   return capacity == 0 || static_cast<double>(used) < 0.97 * static_cast<double>(capacity);
+}
+
+// What writes meet when the hot tier's disk runs full (space_gate.h).
+enum class SpaceState : uint8_t { kOpen, kHeld, kRefused };
+
+struct SpaceFigures {
+  uint64_t free = 0;
+  uint64_t reserve = 0;
+  bool hopeless = false;  // nothing makes room
+};
+
+// Held writes go on only when there is a little more than the reserve, so that they do not stop and
+// go with every group; refused ones likewise.
+inline SpaceState NextSpaceState(SpaceState before, const SpaceFigures& figures) {
+  const uint64_t enough = figures.reserve + (before == SpaceState::kOpen ? 0 : figures.reserve / 8);
+  if (figures.free >= enough) return SpaceState::kOpen;
+  if (before == SpaceState::kRefused || figures.hopeless) return SpaceState::kRefused;
+  return SpaceState::kHeld;
+}
+
+// Free space to keep where the options name none: a twentieth of the disk, at most 4 GiB.
+inline uint64_t DefaultReserve(uint64_t disk_bytes) {
+  return std::min<uint64_t>(disk_bytes / 20, uint64_t{4} << 30);
 }
 
 // The bytes of a sample of records, by their heat.

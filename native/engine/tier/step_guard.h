@@ -48,7 +48,7 @@ class StepGuard {
   bool DeleteNeedsMarker(int shard, std::string_view key) const;
 
   void NoteHeat(uint64_t hash) {
-    if (deps_.heat != nullptr) deps_.heat->Touch(hash);
+    if (deps_.heat != nullptr) deps_.heat->TouchWrite(hash);
   }
   void NoteKey(int shard, std::string_view key) {
     if (registered_ && shard == shard_ && key >= start_) NoteCoveredKey(key);

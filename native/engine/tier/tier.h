@@ -28,6 +28,9 @@ inline constexpr std::string_view TierName(Tier tier) {
   return kNames[static_cast<size_t>(tier)];
 }
 
+// For trials and benchmarks: how slow the tier's disk is made (platform/slow_disk.h).
+enum class SimulatedDisk : uint8_t { kNone, kSata, kHdd };
+
 struct TierOptions {
   // What opening shall do about the tier. kAsRecorded: open it if the database has it. The hot tier
   // is always there.
@@ -42,6 +45,8 @@ struct TierOptions {
   size_t write_buffer_bytes = 0;           // likewise
   double filter_bits = 0;                  // per key; 0: the tier's default
   uint64_t rate_limit_bytes = 0;           // per second, of what the tier writes by itself; 0: none
+  uint64_t reserve_bytes = 0;  // of hot: free space of its disk kept for compaction; 0: a default
+  SimulatedDisk simulated = SimulatedDisk::kNone;
   rocksdb::Env* env = nullptr;  // of a colder tier's files; not owned. Null: EngineOptions::env
 };
 

@@ -3,16 +3,17 @@
 #include <rocksdb/db.h>
 #include <rocksdb/table_properties.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 
 namespace thermocline {
 
-uint64_t TierFigures::LiveFileBytes() const {
-  if (entries == 0) return file_bytes;
-  // A deletion frees itself and, as a rule, one record.
-  const double gone = 2.0 * static_cast<double>(deleted) / static_cast<double>(entries);
-  return gone >= 1 ? 0 : static_cast<uint64_t>(static_cast<double>(file_bytes) * (1 - gone));
+uint64_t TierFigures::LiveBytes() const {
+  const uint64_t written = entries - std::min(entries, deleted);
+  if (written == 0) return records == 0 ? 0 : memory_bytes;
+  return static_cast<uint64_t>(static_cast<double>(records) * static_cast<double>(file_bytes) /
+                               static_cast<double>(written));
 }
 
 void ReadStoreFigures(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& shards,

@@ -35,8 +35,10 @@ struct TierFigures {
   uint64_t moved_out_bytes = 0;
   double cost_per_tb = 0;  // per month
 
-  // The tables without what deletions in them will free.
-  uint64_t LiveFileBytes() const;
+  // What the records will take on disk once memtables are flushed and deletions have been compacted
+  // away. This, and not what lies on the disk now, tells whether more must sink: space comes back
+  // late.
+  uint64_t LiveBytes() const;
 };
 
 struct TierReport {
@@ -44,6 +46,7 @@ struct TierReport {
   uint64_t from_memory = 0;        // reads that the hot cache answered
   uint64_t absent = 0;             // reads that found nothing in any tier
   uint64_t promoted = 0;           // records
+  uint64_t user_bytes = 0;         // of keys and values that the program wrote or deleted
   std::string trouble;             // why migration stands still; empty: it does not
 };
 

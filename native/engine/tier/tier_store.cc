@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "engine/platform/slow_disk.h"
 #include "engine/tier/ingestion.h"
 #include "engine/tier/tier_rocks_options.h"
 
@@ -115,6 +116,11 @@ Status TierStore::OpenRocks(const EngineOptions& options, const RocksShared& sha
                             const ShardTable& table, std::shared_ptr<ExpiryFilterFactory> filter,
                             bool create) {
   db_options_ = ColderDbOptions(options, options_, shared);
+  if (options_.simulated != SimulatedDisk::kNone) {
+    const DiskSpeed& speed = options_.simulated == SimulatedDisk::kSata ? kSataSsd : kHardDisk;
+    slow_env_ = NewSlowEnv(db_options_.env, std::make_shared<SlowDisk>(speed));
+    db_options_.env = slow_env_.get();
+  }
   ingestion_env_ = NewIngestionEnv(db_options_.env);
   db_options_.env = ingestion_env_.get();
   db_options_.create_if_missing = create;

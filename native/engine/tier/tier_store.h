@@ -131,6 +131,7 @@ class TierStore {
   const TierOptions options_;
   ViewLatch* const latch_;
   TierOwnRecord own_;
+  std::unique_ptr<rocksdb::Env> slow_env_;       // outlives the store's files
   std::unique_ptr<rocksdb::Env> ingestion_env_;  // outlives the store's files
   const std::shared_ptr<StoreActivity> activity_ = std::make_shared<StoreActivity>();
   std::shared_ptr<rocksdb::Cache> block_cache_;
