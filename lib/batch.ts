@@ -104,7 +104,14 @@ export class Batch<K, V> {
     return this.#add((packed) => packed.delete(keyBytes));
   }
 
-  /** Deletes what is in the range when the batch is written, and what the batch has put there before. */
+  /**
+   * Deletes what is in the range when the batch is written, and what the batch has put there before.
+   *
+   * @example
+   * ```ts
+   * await db.beginBatch().deleteRange({ prefix: 'cart/7/' }).put('order/7', order).commit();
+   * ```
+   */
   deleteRange(range: KeyRange<K>): this {
     const { start, end } = boundsOf(this.#keys, rangeArgument(range, 'deleteRange'));
     return this.#add((packed) => packed.deleteRange(start ?? Buffer.alloc(0), end));
@@ -125,7 +132,17 @@ export class Batch<K, V> {
     return this;
   }
 
-  /** Marks this place. */
+  /**
+   * Marks this place.
+   *
+   * @example
+   * ```ts
+   * const batch = db.beginBatch().put('a', one);
+   * const savepoint = batch.savepoint();
+   * batch.put('b', two).rollbackTo(savepoint);
+   * console.log(batch.length); // 1
+   * ```
+   */
   savepoint(): Savepoint {
     const packed = this.#open();
     const savepoint = Object.freeze({ length: packed.count, bytes: packed.size });

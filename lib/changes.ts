@@ -17,7 +17,7 @@ export interface ChangeFeedOptions {
    * have seen commits that a loss of power takes back. Default `false`.
    */
   durable?: boolean;
-  /** Ends the feed: `next` rejects with ERR_ABORTED. */
+  /** Ends the feed: `next` rejects with ERR_ABORTED. Default: none. */
   signal?: AbortSignal;
 }
 
@@ -102,6 +102,12 @@ export class ChangeFeed<K = string, V = Buffer> implements AsyncIterable<Change<
    * Like {@link ChangeFeed.next}, for several at a time.
    *
    * @returns what is at hand, at least one; none once closed.
+   * @example
+   * ```ts
+   * const feed = db.changes({ since: 0 });
+   * for (const { sequence } of await feed.nextMany()) console.log(sequence);
+   * await feed.close();
+   * ```
    */
   nextMany(): Promise<Change<K, V>[]> {
     return this.#many(this.#source.keys, this.#source.values);

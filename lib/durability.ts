@@ -12,7 +12,7 @@ export type Durability = 'none' | 'wal' | 'fsync';
 export interface WriteOptions {
   /** Default: the database's own. */
   durability?: 'wal' | 'fsync';
-  /** Gives up waiting: the promise rejects with ERR_ABORTED, the write may still happen if it has been sent. */
+  /** Gives up waiting with ERR_ABORTED; the write may still happen if it has been sent. Default: none. */
   signal?: AbortSignal;
 }
 

@@ -51,6 +51,12 @@ export class DatabaseIterator<K, V, T = [K, V]> {
   /**
    * @returns the next record, or `undefined` at the end.
    * @throws ERR_CLOSED, ERR_CORRUPTION, ERR_IO
+   * @example
+   * ```ts
+   * const iterator = db.iterator({ prefix: 'user/' });
+   * const first = await iterator.next();
+   * await iterator.close();
+   * ```
    */
   next(): Promise<T | undefined> {
     if (this.#tail === undefined && this.#isOpen()) {

@@ -88,6 +88,10 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
    * Writes everything in memory to tables; afterwards opening replays no log.
    *
    * @throws ERR_CLOSED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO
+   * @example
+   * ```ts
+   * await db.flush(); // everything is in tables, and survives a loss of power
+   * ```
    */
   async flush(): Promise<void> {
     this.checkOpen();
@@ -150,6 +154,12 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
    * reopening helps.
    *
    * @throws ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_CLOSED
+   * @example
+   * ```ts
+   * db.on('alert', ({ name, active }) => {
+   *   if (name === 'disk' && !active) void db.resume(); // there is room again
+   * });
+   * ```
    */
   async resume(): Promise<void> {
     this.checkOpen();
@@ -243,6 +253,10 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
    *
    * @param write takes the text. Default: standard output
    * @throws ERR_CLOSED
+   * @example
+   * ```ts
+   * db.printStats((text) => console.log(text));
+   * ```
    */
   printStats(write: (text: string) => void = (text) => process.stdout.write(text)): void {
     write(formatStats(this.stats()));
@@ -285,6 +299,10 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
    * @returns a number: the sum over the tier's shards; text: what each shard says; `undefined`: RocksDB does not know it,
    * or there is no such tier
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @example
+   * ```ts
+   * const files = await db.property('rocksdb.num-files-at-level0');
+   * ```
    */
   async property(name: string, tier: TierName = 'hot'): Promise<number | string | undefined> {
     this.checkOpen();

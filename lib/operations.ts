@@ -47,7 +47,7 @@ export type BatchOperation<K, V> = BatchPut<K, V> | BatchDelete<K, V>;
 
 /** Options of every read. */
 export interface ReadOptions<K, V> {
-  /** Read as of this snapshot instead of now. */
+  /** Read as of this snapshot. Default: as of now. */
   snapshot?: Snapshot<K, V>;
 }
 

@@ -83,7 +83,7 @@ export interface OpenOptions {
    * this option such a database is opened as it was created.
    */
   durability?: Durability;
-  /** How writes are grouped before they are written together. */
+  /** How writes are grouped before they are written together. Default: what waits is written at once. */
   group?: GroupOptions;
   /** Writes that wait for the engine; above this they are refused with ERR_BACKPRESSURE. Default 512 MB. */
   maxInFlight?: Size;
@@ -96,9 +96,10 @@ export interface OpenOptions {
   compression?: Compression;
   /**
    * Path of an options file, such as `thermocline tune` writes: JSON with the names of these options. What is given to
-   * `open` wins over the file.
+   * `open` wins over the file. Default: none.
    */
   config?: string;
+  /** Upper bounds of what the engine keeps in memory. Default: the preset's, see there. */
   memory?: MemoryOptions;
   /**
    * Keeps the log for `db.changes()`: `true` 1 GB of it, or `{ bytes, ms }`. Costs disk, and what leaving out overwritten
@@ -107,9 +108,11 @@ export interface OpenOptions {
   changes?: boolean | ChangesOptions;
   /** Warm and cold stores below the hot one. Default: those that the database has; a new one has none. */
   tiers?: TiersOptions;
+  /** How many threads the engine starts. Default: by the number of processors, see there. */
   threads?: ThreadOptions;
+  /** When shards count as hot, warm and cold. Default: a day, a week, thirty days. */
   temperature?: TemperatureOptions;
-  /** When `'alert'` is emitted. */
+  /** When `'alert'` is emitted. Default: the bounds named there. */
   alerts?: AlertOptions;
   /** Keep the slowest operations for `db.slowOperations()`. Default: off. */
   slowOperations?: SlowOptions;

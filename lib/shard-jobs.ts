@@ -14,9 +14,9 @@ export interface ShardProgress {
 
 /** Options of what takes long with shards. */
 export interface ShardJobOptions {
-  /** Ends the work with ERR_ABORTED, unless it is done. */
+  /** Ends the work with ERR_ABORTED, unless it is done. Default: none. */
   signal?: AbortSignal;
-  /** Called about ten times a second, and at the end. */
+  /** Called about ten times a second, and at the end. Default: none. */
   onProgress?: (progress: ShardProgress) => void;
 }
 

@@ -18,9 +18,9 @@ export interface ShardMoveProgress {
 
 /** Options of `db.shards.merge`. */
 export interface MergeOptions {
-  /** Ends the merge with ERR_ABORTED; nothing has changed then. */
+  /** Ends the merge with ERR_ABORTED; nothing has changed then. Default: none. */
   signal?: AbortSignal;
-  /** Called about ten times a second, and once at the end. */
+  /** Called about ten times a second, and once at the end. Default: none. */
   onProgress?: (progress: ShardMoveProgress) => void;
 }
 

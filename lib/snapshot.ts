@@ -33,7 +33,16 @@ export class Snapshot<K, V> {
     return this.#database.get(key, { snapshot: this });
   }
 
-  /** @returns the values at the snapshot's moment, in the order of `keys`. */
+  /**
+   * @returns the values at the snapshot's moment, in the order of `keys`.
+   *
+   * @example
+   * ```ts
+   * const snapshot = await db.snapshot();
+   * const [from, to] = await snapshot.getMany(['account/1', 'account/2']); // of one moment
+   * await snapshot.close();
+   * ```
+   */
   getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
     return this.#database.getMany(keys, { snapshot: this });
   }
@@ -43,7 +52,16 @@ export class Snapshot<K, V> {
     return this.#database.has(key, { snapshot: this });
   }
 
-  /** Walks the records of the snapshot's moment. */
+  /**
+   * Walks the records of the snapshot's moment.
+   *
+   * @example
+   * ```ts
+   * const snapshot = await db.snapshot();
+   * for await (const [key, value] of snapshot.iterator({ prefix: 'user/' })) console.log(key, value);
+   * await snapshot.close();
+   * ```
+   */
   iterator(range?: IteratorOptions<K, V>): DatabaseIterator<K, V> {
     return this.#database.iterator({ ...range, snapshot: this });
   }

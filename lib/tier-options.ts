@@ -57,8 +57,11 @@ export interface TierOptions {
  * which must be empty.
  */
 export interface TiersOptions {
+  /** The store that takes all writes, `hot/` in the database's folder. Default: that of `memory` and `compression`. */
   hot?: TierOptions;
+  /** Below the hot one; `null` removes it. Default: as the database has it. */
   warm?: TierOptions | null;
+  /** The lowest; `null` removes it. Default: as the database has it. */
   cold?: TierOptions | null;
 }
 

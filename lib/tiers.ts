@@ -8,11 +8,13 @@ import { type TierName, tierNumber } from './tier-options.ts';
 
 /** What to move with {@link Tiers.migrate}. */
 export interface MigrateOptions<K, V> {
+  /** The tier that records leave. */
   from: TierName;
+  /** The tier that takes them; another one. */
   to: TierName;
   /** Moves only the records for which this returns true. Default: all. */
   filter?: (key: K, value: V) => boolean;
-  /** Ends the migration between two steps with ERR_ABORTED; what has moved stays where it is. */
+  /** Ends the migration between two steps with ERR_ABORTED; what has moved stays where it is. Default: none. */
   signal?: AbortSignal;
 }
 

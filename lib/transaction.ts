@@ -53,7 +53,17 @@ export class Transaction<K, V> {
     this.#snapshot = snapshot;
   }
 
-  /** @returns the value, or `undefined` if the key is absent. */
+  /**
+   * @returns the value, or `undefined` if the key is absent.
+   *
+   * @example
+   * ```ts
+   * await db.transaction(async (tx) => {
+   *   const left = Number((await tx.get('stock')) ?? 1);
+   *   if (left > 0) tx.put('stock', String(left - 1));
+   * });
+   * ```
+   */
   async get(key: K): Promise<V | undefined> {
     return (await this.getMany([key]))[0];
   }
@@ -93,7 +103,16 @@ export class Transaction<K, V> {
     return values;
   }
 
-  /** @returns whether the key exists. */
+  /**
+   * @returns whether the key exists.
+   *
+   * @example
+   * ```ts
+   * await db.transaction(async (tx) => {
+   *   if (!(await tx.has('user/2'))) tx.put('user/2', me);
+   * });
+   * ```
+   */
   async has(key: K): Promise<boolean> {
     this.#check();
     const bytes = toBytes(this.#source.keys.encode(key), 'key');

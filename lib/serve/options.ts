@@ -10,7 +10,7 @@ export interface ServeOptions {
   host?: string;
   /** What callers must present, at least 16 characters: as `Authorization: Bearer <token>`, or once as `/?token=<token>`. */
   token?: string;
-  /** Names, beside addresses and `localhost`, under which callers may ask for the page: a proxy's, for example. */
+  /** Names besides addresses and `localhost` under which callers may ask for the page, such as a proxy. Default: none. */
   names?: string[];
 }
 

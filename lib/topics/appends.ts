@@ -20,7 +20,7 @@ export interface MessagePosition {
 export interface AppendOptions<K> {
   /** All messages go to this partition. Default: by key, else partitions take turns. */
   partition?: number;
-  /** The key of messages that have none of their own. */
+  /** The key of messages that have none of their own. Default: none. */
   key?: K;
   /** What an acknowledged append has survived. Default: the database's own; `'wal'` for one without a log. */
   durability?: 'wal' | 'fsync';
@@ -29,7 +29,7 @@ export interface AppendOptions<K> {
    * this append, above that of the one before. Needs `partition`.
    */
   producer?: { id: number; sequence: number };
-  /** Gives up waiting: rejects with ERR_ABORTED; the messages may be appended all the same. */
+  /** Gives up waiting: rejects with ERR_ABORTED; the messages may be appended all the same. Default: none. */
   signal?: AbortSignal;
 }
 

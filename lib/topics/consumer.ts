@@ -145,6 +145,12 @@ export class Consumer<V = Buffer, K = string> implements AsyncIterable<MessageBa
    * The offsets that the group has committed, by partition.
    *
    * @throws ERR_INVALID_ARGUMENT without a group, ERR_CLOSED
+   * @example
+   * ```ts
+   * const consumer = topic.consumer({ group: 'mail' });
+   * const offsets = await consumer.committed(); // Map { partition => offset }
+   * await consumer.close();
+   * ```
    */
   async committed(): Promise<Map<number, number>> {
     if (this.#options.group === undefined) throw invalid('a consumer without a group has no offsets');
@@ -179,7 +185,17 @@ export class Consumer<V = Buffer, K = string> implements AsyncIterable<MessageBa
     this.#source.native.wake();
   }
 
-  /** Reads these partitions no further until `resume`. Default: all that are assigned. */
+  /**
+   * Reads these partitions no further until `resume`. Default: all that are assigned.
+   *
+   * @example
+   * ```ts
+   * const consumer = topic.consumer();
+   * consumer.pause([0]); // other partitions go on
+   * consumer.resume([0]);
+   * await consumer.close();
+   * ```
+   */
   pause(partitions: readonly number[] = this.#assigned): void {
     for (const partition of partitions) this.#paused.add(partition);
   }

@@ -103,7 +103,14 @@ export class MessageBatch<V = Buffer, K = string> implements Iterable<Message<V,
     return bytes;
   }
 
-  /** @returns all messages at once. */
+  /**
+   * @returns all messages at once.
+   *
+   * @example
+   * ```ts
+   * const messages = (await topic.read({ offset: 0 })).toArray();
+   * ```
+   */
   toArray(): Message<V, K>[] {
     const messages: Message<V, K>[] = [];
     for (const message of this) messages.push(message);
@@ -114,7 +121,14 @@ export class MessageBatch<V = Buffer, K = string> implements Iterable<Message<V,
     return this.#walk((at, offset, timestamp) => this.#message(at, offset, timestamp));
   }
 
-  /** The values alone, without an object for each message. */
+  /**
+   * The values alone, without an object for each message.
+   *
+   * @example
+   * ```ts
+   * for (const value of (await topic.read({ offset: 0 })).values()) console.log(value);
+   * ```
+   */
   values(): IterableIterator<V> {
     return this.#walk((at) => this.#value(at));
   }

@@ -242,7 +242,14 @@ export class Topic<V = Buffer, K = string> {
     return { bytes, nextOffset };
   }
 
-  /** @throws ERR_CLOSED */
+  /**
+   * @throws ERR_CLOSED
+   *
+   * @example
+   * ```ts
+   * const { partitions } = topic.stats();
+   * ```
+   */
   stats(): TopicStats {
     this.#checkOpen();
     const info = this.#native.info();

@@ -109,6 +109,11 @@ export class Topics<K = string, V = Buffer> {
    * with ERR_NOT_FOUND.
    *
    * @throws ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_READ_ONLY, ERR_IO
+   * @example
+   * ```ts
+   * await db.topics.create('scratch');
+   * await db.topics.delete('scratch');
+   * ```
    */
   async delete(name: string): Promise<void> {
     this.#check(name);

@@ -121,6 +121,20 @@ async function checkPrograms(clean) {
   return first;
 }
 
+/** Building from source is far too slow to try here; that its scripts are packed and look for a compiler is not. */
+async function checkSourceBuild(clean) {
+  const script = 'node_modules/thermocline/scripts/from-source.mjs';
+  const said = await clean.run([script]).then(
+    () => 'It built something.',
+    ({ message }) => message,
+  );
+  if (!/are missing: .*cmake/.test(said)) throw new Failure(`${script} asks for no compiler:\n${said}`);
+  for (const name of ['CMakeLists.txt', 'cmake', 'native', 'docs/install.md']) {
+    const file = path.join(clean.project, 'node_modules/thermocline', name);
+    if (!existsSync(file)) throw new Failure(`The package lacks ${name}, which building from source needs.`);
+  }
+}
+
 /** The compiler is the checkout's; the package and where its types lead are the installed ones. */
 async function checkTypes(clean) {
   const tsc = inRoot('node_modules/typescript/bin/tsc');
@@ -160,6 +174,7 @@ await main(import.meta.url, async (args) => {
     const installed = performance.now() - started;
     const first = await checkPrograms(clean);
     await checkTypes(clean);
+    await checkSourceBuild(clean);
 
     const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
     const { lines } = await clean.run(['--version']);
