@@ -23,6 +23,25 @@ function isFresh(now) {
   return existsSync(stamp) && readFileSync(stamp, 'utf8') === now;
 }
 
+/**
+ * dist/cjs is a package scope of its own, in which the package's "#" names mean nothing (Node.js would take them from a
+ * manifest there, bundlers need not): they become the paths of the files that they stand for.
+ */
+function useRelativePaths(folder) {
+  const { imports } = JSON.parse(readFileSync(inRoot('package.json'), 'utf8'));
+  for (const name of readdirSync(folder, { recursive: true })) {
+    if (!name.endsWith('.js')) continue;
+    const file = path.join(folder, name);
+    const text = readFileSync(file, 'utf8');
+    const final = inRoot('dist/cjs', name);
+    const changed = text.replace(/require\((["'])(#\w+)\1\)/g, (_, quote, key) => {
+      const target = path.relative(path.dirname(final), inRoot(imports[key]));
+      return `require(${quote}${target}${quote})`;
+    });
+    if (changed !== text) writeFileSync(file, changed);
+  }
+}
+
 export async function buildDist() {
   const now = inputs();
   if (isFresh(now)) return;
@@ -36,11 +55,8 @@ export async function buildDist() {
     await run(process.execPath, [tsc, ...args], { quiet: true });
   }
 
-  // dist/cjs is a package scope of its own, so it needs its own "#addon"; an import may not leave its scope by itself.
-  const manifest = { type: 'commonjs', imports: { '#addon': './addon.cjs' } };
-  writeFileSync(made('cjs/package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-  writeFileSync(made('cjs/addon.cjs'), "module.exports = require('../../lib/addon.cjs');\n");
-  writeFileSync(made('cjs/addon.d.cts'), 'declare const addon: unknown;\nexport = addon;\n');
+  writeFileSync(made('cjs/package.json'), `${JSON.stringify({ type: 'commonjs' }, null, 2)}\n`);
+  useRelativePaths(made('cjs'));
   chmodSync(made('esm/cli/main.js'), 0o755);
   writeFileSync(made('.inputs'), now);
   rmSync(inRoot('dist'), { recursive: true, force: true });

@@ -61,6 +61,19 @@ test('CommonJS requires it by its name', async () => {
   assert.deepEqual(said, ['["k",{"module":"cjs"}]', 'true ERR_INVALID_ARGUMENT']);
 });
 
+test('both builds serve the live page', async () => {
+  const serve = `
+    const db = await thermocline.open(${folder()});
+    const { url } = await db.serve({ port: 0 });
+    const page = await fetch(url);
+    console.log(page.status, (await page.text()).includes('<html'));
+    await db.close();
+  `;
+  assert.deepEqual(await runs(`import * as thermocline from 'thermocline';${serve}`), ['200 true']);
+  const commonjs = `const thermocline = require('thermocline'); (async () => {${serve}})();`;
+  assert.deepEqual(await runs(commonjs, 'commonjs'), ['200 true']);
+});
+
 test('both builds export what the sources export', async () => {
   const said = await runs(`
     import { createRequire } from 'node:module';
