@@ -89,7 +89,7 @@ export class ChangeFeed<K = string, V = Buffer> implements AsyncIterable<Change<
    * Waits for a commit.
    *
    * @returns the next one, or `undefined` once the feed or the database is closed.
-   * @throws ERR_GAP if the log does not reach back to where the feed is, ERR_ABORTED, ERR_CORRUPTION, ERR_IO
+   * @throws ERR_GAP if the log does not reach back to where the feed is, or shards were restored since; ERR_ABORTED, ERR_CORRUPTION, ERR_IO
    */
   next(): Promise<Change<K, V> | undefined> {
     return this.#inTurn(async () => {

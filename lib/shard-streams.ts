@@ -85,17 +85,33 @@ function cut(): ThermoclineError {
   return new ThermoclineError('ERR_CORRUPTION', 'the shard stream ends early: nothing was restored');
 }
 
+/** Failures of the file system as the database reports its own. */
+async function filing<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'EEXIST') {
+      throw new ThermoclineError('ERR_CORRUPTION', 'the shard stream is damaged: it has a file twice', { cause });
+    }
+    const full = code === 'ENOSPC' || code === 'EDQUOT';
+    throw new ThermoclineError(full ? 'ERR_NO_SPACE' : 'ERR_IO', `receiving a shard stream failed: ${message}`, {
+      cause,
+    });
+  }
+}
+
 async function receiveFile(source: Source, path: string, size: number): Promise<void> {
-  const file = await open(path, 'wx');
+  const file = await filing(open(path, 'wx'));
   try {
     for (let left = size; left > 0; ) {
       const piece = await source.some(left);
       if (piece === undefined) throw cut();
-      await file.writeFile(piece);
+      await filing(file.writeFile(piece));
       left -= piece.length;
     }
   } finally {
-    await file.close();
+    await filing(file.close());
   }
 }
 
@@ -128,7 +144,7 @@ export async function unpackFolder<T>(
   if (typeof stream?.[Symbol.asyncIterator] !== 'function') throw invalid('restoreStream takes a Readable');
   const source = new Source(stream);
   try {
-    await mkdir(dir, { recursive: true });
+    await filing(mkdir(dir, { recursive: true }));
     await unpack(source, dir);
     return await use(dir);
   } finally {

@@ -193,7 +193,7 @@ export class Shards<K = string, V = Buffer> {
    * Replaces shards by what a snapshot holds. Every file's checksum is compared before anything is touched; then all the
    * snapshot's shards are replaced at once, or none. The database may be another one, on another machine: its shards must
    * own exactly the slots that the snapshot's did. Iterators and snapshots that are open go on showing what was there;
-   * open transactions that have read anything conflict. What is replaced is not in `changes()`.
+   * open transactions that have read anything conflict. What is replaced is not in `changes()`, whose readers get ERR_GAP.
    *
    * @returns the ids of the shards that were replaced
    * @throws ERR_CORRUPTION if the snapshot is damaged, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_FORMAT_VERSION,

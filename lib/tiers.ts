@@ -256,9 +256,10 @@ export class Tiers<K, V> {
       const middle = at + index.readUInt32LE(entry);
       const end = middle + index.readUInt32LE(entry + 4);
       const { keys, values } = this.#source;
-      if (filter(keys.decode(block, at, middle), values.decode(block, middle, end))) {
-        accepted.push(lengthPrefix(middle - at), bytes.subarray(at, middle));
-      }
+      const verdict: unknown = filter(keys.decode(block, at, middle), values.decode(block, middle, end));
+      // A promise would count as yes.
+      if (typeof verdict !== 'boolean') throw invalid('filter must return true or false, and not a promise');
+      if (verdict) accepted.push(lengthPrefix(middle - at), bytes.subarray(at, middle));
       at = end;
     }
     if (accepted.length > 0) await this.#step(native, place, start, Buffer.concat(accepted), total);

@@ -46,6 +46,43 @@ test('every commit is one change with its operations in the order of the call', 
   await db.close();
 });
 
+test('shards that are restored from a snapshot are a gap for everybody who has not come further', async () => {
+  const location = space.folder();
+  const folder = `${space.folder()}-shards`;
+  const db = await space.open({ changes: true }, location);
+  await db.put('a', 'before');
+  await db.shards.snapshot(
+    (await db.shards.list()).map(({ id }) => id),
+    folder,
+  );
+  const behind = db.changes({ since: 0 });
+  const waiting = db.changes();
+  await db.put('a', 'after');
+  const [{ sequence }] = (await take(waiting, 1)) as [Change<string, string>];
+  const next = assert.rejects(() => waiting.next(), code('ERR_GAP'));
+  const log = await db.topics.from(db.changes(), { topic: 'log' });
+  await db.shards.restore(folder);
+  assert.equal(await db.get('a'), 'before');
+  await next;
+  await assert.rejects(() => waiting.next(), code('ERR_GAP'), 'and stays one');
+  await assert.rejects(() => behind.next(), code('ERR_GAP'));
+  await assert.rejects(log.done, code('ERR_GAP'));
+  const feed = db.changes();
+  await db.put('b', '1');
+  const [change] = (await take(feed, 1)) as [Change<string, string>];
+  assert.equal(change.operations[0]?.type === 'put' && change.operations[0].key, 'b');
+  await db.close();
+
+  const again = await space.open({}, location);
+  for (const since of [0, sequence]) {
+    await assert.rejects(() => again.changes({ since }).next(), code('ERR_GAP'), `since ${since}`);
+  }
+  await again.put('c', '1');
+  const [last] = (await take(again.changes({ since: change.sequence }), 1)) as [Change<string, string>];
+  assert.equal(last.operations[0]?.type === 'put' && last.operations[0].key, 'c');
+  await again.close();
+});
+
 test('nothing is left out or sorted while the database keeps changes', async () => {
   const db = await space.open({ changes: true });
   const feed = db.changes();

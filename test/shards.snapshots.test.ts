@@ -355,6 +355,9 @@ test('a stream that is cut, damaged or none is refused and touches nothing', asy
       await assert.rejects(send(bad), (error) => error instanceof ThermoclineError && REFUSALS.has(error.code));
     }
   });
+  const first = 27 + 10 + whole.readUInt16LE(27) + Number(whole.readBigUInt64LE(29));
+  const twice = Buffer.concat([whole.subarray(0, first), whole.subarray(27)]);
+  await rejects(send(twice), 'ERR_CORRUPTION', /a file twice/);
   await rejects(send(Buffer.from('GET / HTTP/1.1\r\nHost: somewhere\r\n\r\n')), 'ERR_INVALID_ARGUMENT', /no stream/);
   await rejects(db.shards.restoreStream('bytes' as never), 'ERR_INVALID_ARGUMENT');
   assert.deepEqual(await all(db), before);

@@ -79,6 +79,15 @@ test('a filter chooses by key and value', async () => {
   await db.close();
 });
 
+test('a filter that answers with a promise is refused, and moves nothing', async () => {
+  const db = await open(folder(), { valueEncoding: 'utf8', tiers: { warm: {} } });
+  await db.put('a', '1');
+  const filter = (async () => false) as never;
+  await rejects(db.tiers.migrate({ from: 'hot', to: 'warm', filter }), 'ERR_INVALID_ARGUMENT', /promise/);
+  assert.equal((await db.tiers.report()).tiers[1]?.movedIn.records, 0);
+  await db.close();
+});
+
 test('a filter that throws ends the migration, and nothing is lost', async () => {
   const { db, entries } = await filled(folder());
   const failing = () => {

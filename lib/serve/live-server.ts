@@ -56,6 +56,8 @@ export class LiveServer {
       server.once('error', (error) => reject(listenError(error, settings)));
       server.listen(settings.port, settings.host, resolve);
     });
+    // A connection that cannot be accepted, for want of descriptors for example, is no end of the program.
+    server.on('error', () => {});
     return new LiveServer(server, source, settings);
   }
 

@@ -76,6 +76,8 @@ export class Topics<K = string, V = Buffer> {
   }
 
   /**
+   * Opens a topic that exists. Keep what it gives: every call makes an object that lives until the database is closed.
+   *
    * @throws ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_FORMAT_VERSION, ERR_IO
    */
   async open<KE extends KeyEncoding | Inherit = Inherit, VE extends ValueEncoding<unknown> | Inherit = Inherit>(

@@ -17,7 +17,13 @@ Status Engine::OpenFeed() {
   if (found && payload.size() != 8) return {Code::kCorruption, "the record 'changes' is damaged"};
   // This run writes more, and may end by a crash.
   if (found) status = store_.DeleteMeta({meta_key::kChanges}, /*sync=*/false);
+  std::string replaced;
+  bool was_replaced = false;
+  if (status.ok()) status = store_.GetMeta(meta_key::kReplaced, &replaced, &was_replaced);
   if (!status.ok()) return status;
+  if (was_replaced && replaced.size() != 8) {
+    return {Code::kCorruption, "the record 'replaced' is damaged"};
+  }
   if (!options_.changes.on()) {
     DropArchive((std::filesystem::path(location_) / "hot").string());
     return {};
@@ -51,7 +57,7 @@ Status Engine::OpenFeed() {
           .db = db,
           .shard_of = shard_of,
           .sync = [db] { return Status::From(db->SyncWAL(), "syncing the log"); }},
-      quiet_from);
+      quiet_from, was_replaced ? DecodeFixed64(replaced.data()) : 0);
   return {};
 }
 

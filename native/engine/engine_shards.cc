@@ -40,7 +40,11 @@ void Engine::OpenSnapshots() {
             return Status();
           },
       .at_boundary = at_boundary,
-      .conflict_all = [this] { committer_->ConflictAll(); },
+      .conflict_all =
+          [this] {
+            committer_->ConflictAll();
+            if (feed_) feed_->Replaced();
+          },
       .fail = [this](const Status& cause) { committer_->Fail(cause); },
   });
 }

@@ -250,6 +250,30 @@ TEST_F(ChangeFeedTest, AKeptLogThatIsDeletedIsAGap) {
   EXPECT_THAT(end, HasCode(Code::kGap));
 }
 
+TEST_F(ChangeFeedTest, WhatCouldNotBeSyncedIsGivenOnceItCan) {
+  bool broken = true;
+  ChangeFeed feed(
+      {.db = engine_->hot_db(),
+       .shard_of = [](uint32_t, std::string_view) { return kShard; },
+       .sync = [&broken] { return broken ? Status(Code::kIo, "the disk failed") : Status(); }},
+      0);
+  ASSERT_THAT(test::Put(engine_.get(), "a", ""), IsOk());
+  ASSERT_THAT(test::Put(engine_.get(), "b", ""), IsOk());
+  const auto reader = feed.NewReader(0, /*durable=*/true);
+  for (int i = 0; i < 2; i++) {
+    ChangeChunk chunk;
+    EXPECT_THAT(reader->Read(1, &chunk), HasCode(Code::kIo));
+    EXPECT_EQ(chunk.changes, 0u);
+    EXPECT_EQ(reader->position(), 0u);
+  }
+  broken = false;
+  Status end;
+  std::string keys;
+  EXPECT_EQ(Count(reader.get(), &end, &keys), 2u);
+  EXPECT_THAT(end, IsOk());
+  EXPECT_EQ(keys, "ab");
+}
+
 TEST_F(ChangeFeedTest, ReadersFollowWritersThroughLogSwitchesWithoutMissingAWake) {
   constexpr int kWrites = 600;
   constexpr int kReaders = 3;

@@ -54,6 +54,25 @@ TEST_F(RocksListenerTest, ColumnFamiliesStallEachForThemselves) {
   EXPECT_GT(metrics_->stall_nanos.Total(), first);
 }
 
+TEST_F(RocksListenerTest, AStallEndsWithItsFamily) {
+  class Dropped : public rocksdb::ColumnFamilyHandle {
+   public:
+    const std::string& GetName() const override { return name_; }
+    uint32_t GetID() const override { return 1; }
+    rocksdb::Status GetDescriptor(rocksdb::ColumnFamilyDescriptor*) override { return {}; }
+    const rocksdb::Comparator* GetComparator() const override { return nullptr; }
+
+   private:
+    const std::string name_ = "one";
+  } dropped;
+  Change("one", WriteStallCondition::kNormal, WriteStallCondition::kStopped);
+  Change("two", WriteStallCondition::kNormal, WriteStallCondition::kStopped);
+  ASSERT_EQ(metrics_->stall_tracker.Snapshot(NowNanos()).running, 2u);
+  listener_.OnColumnFamilyHandleDeletionStarted(&dropped);
+  EXPECT_EQ(metrics_->stall_tracker.Snapshot(NowNanos()).running, 1u);
+  EXPECT_GT(metrics_->stall_nanos.Total(), 0u);
+}
+
 TEST_F(RocksListenerTest, AnEndWithoutABeginningIsIgnored) {
   Change("one", WriteStallCondition::kStopped, WriteStallCondition::kNormal);
   Flush(7, false);

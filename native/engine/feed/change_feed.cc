@@ -31,8 +31,8 @@ void ChangeChunk::Add(const Change& change) {
   }
 }
 
-ChangeFeed::ChangeFeed(Dependencies dependencies, uint64_t quiet_from)
-    : state_(std::make_shared<State>(std::move(dependencies), quiet_from)) {}
+ChangeFeed::ChangeFeed(Dependencies dependencies, uint64_t quiet_from, uint64_t replaced)
+    : state_(std::make_shared<State>(std::move(dependencies), quiet_from, replaced)) {}
 
 void ChangeFeed::Wrote(const rocksdb::WriteBatch& batch) {
   State& state = *state_;
@@ -52,6 +52,19 @@ void ChangeFeed::Wrote(const rocksdb::WriteBatch& batch) {
     state.waited.store(false);
   }
   // Each waits for what is written next, whatever that is.
+  for (const auto& waiter : woken) waiter->Fire();
+}
+
+void ChangeFeed::Replaced() {
+  State& state = *state_;
+  std::vector<std::shared_ptr<Waiter>> woken;
+  {
+    std::lock_guard lock(state.mutex);
+    state.replaced.store(state.db->GetLatestSequenceNumber());
+    for (const auto& reader : state.readers) reader->replaced_.store(true);
+    woken.swap(state.waiters);
+    state.waited.store(false);
+  }
   for (const auto& waiter : woken) waiter->Fire();
 }
 
@@ -156,7 +169,12 @@ Status ChangeReader::Take(const rocksdb::BatchResult& batch, ChangeChunk* out) {
 }
 
 Status ChangeReader::ReadMore(size_t max_bytes, ChangeChunk* out) {
+  // Before the question whether shards were replaced: what is read then was written before they
+  // were.
   const uint64_t latest = state_->db->GetLatestSequenceNumber();
+  if (replaced_.load() || position_.load() < state_->replaced.load()) {
+    return Gap("shards were restored from a snapshot, which is no change");
+  }
   if (position_.load() > latest) {
     return Gap("the database is at " + std::to_string(latest) +
                ", so it is another, or an older state of it");
@@ -186,9 +204,16 @@ Status ChangeReader::Read(size_t max_bytes, ChangeChunk* out) {
   if (closed_.load()) {
     status = {Code::kClosed, "the feed is closed"};
   } else {
+    const uint64_t before = position_.load();
     status = ReadMore(max_bytes, out);
     // What came before the failure is good; the next read fails.
     if (out->changes > 0) status = durable_ ? state_->deps.sync() : Status();
+    if (!status.ok() && out->changes > 0) {
+      // Nobody gets these: they are read again.
+      *out = {};
+      position_.store(before);
+      iterator_.reset();
+    }
   }
   if (closed_.load()) iterator_.reset();
   return status;
@@ -206,7 +231,10 @@ void ChangeReader::WaitFor(std::shared_ptr<Waiter> waiter) {
     std::erase_if(state.waiters, [](const auto& each) { return each->fired(); });
     state.waiters.push_back(waiter);
     state.waited.store(true);
-    if (state.last_user.load() <= position && !state.closed && !closed_.load()) return;
+    if (state.last_user.load() <= position && !replaced_.load() && !state.closed &&
+        !closed_.load()) {
+      return;
+    }
   }
   waiter->Fire();
 }

@@ -13,6 +13,8 @@
 // excused: log files whose records were all internal, which a store writes when it is opened and
 // closed. For it the feed knows a range of numbers in which no user has written: from the last
 // user's record of the run before, kept in meta at close, to the first of this run.
+// Shards that are restored from a snapshot are replaced without any change that a reader could
+// apply: whoever has not come beyond that moment gets ERR_GAP too.
 //
 // Thread safety: all methods from any thread; Wrote by the committer alone.
 // Ownership: one per engine that has its feed on. It owns its readers until they are closed, so
@@ -64,14 +66,18 @@ class ChangeFeed {
     std::function<Status()> sync;  // the log, up to now
   };
 
-  // `quiet_from`: the last sequence number up to which a user may have written.
-  ChangeFeed(Dependencies dependencies, uint64_t quiet_from);
+  // `quiet_from`: the last sequence number up to which a user may have written. `replaced`: places
+  // before this number lie before shards were replaced.
+  ChangeFeed(Dependencies dependencies, uint64_t quiet_from, uint64_t replaced = 0);
   ~ChangeFeed() { Close(); }
   ChangeFeed(const ChangeFeed&) = delete;
   ChangeFeed& operator=(const ChangeFeed&) = delete;
 
   // A batch of users' commits was written and can be read.
   void Wrote(const rocksdb::WriteBatch& batch);
+
+  // Shards were replaced. By the committer, at a boundary: nothing is written meanwhile.
+  void Replaced();
 
   // Reads what was committed after `since`. `durable`: only what survives a loss of power.
   std::shared_ptr<ChangeReader> NewReader(uint64_t since, bool durable);
@@ -90,6 +96,7 @@ class ChangeFeed {
     const uint64_t quiet_from = 0;
     std::atomic<uint64_t> first_user{UINT64_MAX};  // of this run
     std::atomic<uint64_t> last_user{0};
+    std::atomic<uint64_t> replaced{0};
     std::atomic<bool> waited{false};  // whether there are waiters
 
     std::mutex mutex;
@@ -97,8 +104,12 @@ class ChangeFeed {
     std::vector<std::shared_ptr<Waiter>> waiters;        // GUARDED_BY(mutex)
     std::vector<std::shared_ptr<ChangeReader>> readers;  // GUARDED_BY(mutex)
 
-    State(Dependencies dependencies, uint64_t from)
-        : deps(std::move(dependencies)), db(deps.db), quiet_from(from), last_user(from) {}
+    State(Dependencies dependencies, uint64_t from, uint64_t replaced_at)
+        : deps(std::move(dependencies)),
+          db(deps.db),
+          quiet_from(from),
+          last_user(from),
+          replaced(replaced_at) {}
   };
 
   const std::shared_ptr<State> state_;
@@ -140,6 +151,7 @@ class ChangeReader : public std::enable_shared_from_this<ChangeReader> {
   const bool durable_;
   std::atomic<uint64_t> position_;
   std::atomic<bool> closed_{false};
+  std::atomic<bool> replaced_{false};  // shards were, since the reader was made
 
   std::mutex mutex_;
   // Stays at the end of the log and goes on from there: a new one would read the file from its

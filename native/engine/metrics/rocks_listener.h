@@ -7,6 +7,7 @@
 
 #include <map>
 #include <mutex>
+#include <string>
 
 #include "engine/commit/fsync_stage.h"
 #include "engine/metrics/metrics.h"
@@ -61,14 +62,22 @@ class RocksListener : public rocksdb::EventListener {
     if (stalled && !was_stalled) {
       if (metrics_->stall_tracker.Begin(info.cf_name, NowNanos())) metrics_->stalls.Add();
     } else if (!stalled && was_stalled) {
-      uint64_t nanos = 0;
-      if (metrics_->stall_tracker.End(info.cf_name, NowNanos(), &nanos)) {
-        metrics_->stall_nanos.Add(nanos);
-      }
+      EndStall(info.cf_name);
     }
   }
 
+  // A family that is dropped while it stalls, since its shard was split, merged or restored, is
+  // never said to go on.
+  void OnColumnFamilyHandleDeletionStarted(rocksdb::ColumnFamilyHandle* handle) override {
+    EndStall(handle->GetName());
+  }
+
  private:
+  void EndStall(const std::string& family) {
+    uint64_t nanos = 0;
+    if (metrics_->stall_tracker.End(family, NowNanos(), &nanos)) metrics_->stall_nanos.Add(nanos);
+  }
+
   Metrics* const metrics_;
   std::mutex mutex_;
   std::map<int, uint64_t> flush_began_;  // GUARDED_BY(mutex_), by job

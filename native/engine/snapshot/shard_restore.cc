@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/platform/file.h"
+#include "engine/record/coding.h"
 #include "engine/shard/activity.h"
 #include "engine/tier/meta.h"
 
@@ -305,6 +306,11 @@ Status ShardRestorer::SwitchAtBoundary(const Plan& plan, const std::shared_ptr<c
   std::vector<std::pair<std::string_view, std::string>> records = {
       {meta_key::kShards, plan.table.Encode()},
       {meta_key::kShardTimes, next->activity->Encode(plan.table)}};
+  // So that a reader of the changes who comes back later learns of it. What users wrote until now
+  // has smaller numbers, what they write afterwards larger ones.
+  std::string replaced;
+  PutFixed64(&replaced, deps_.hot->db()->GetLatestSequenceNumber() + 1);
+  records.emplace_back(meta_key::kReplaced, std::move(replaced));
   for (int level = 1; level < deps_.tiers->levels(); level++) {
     records.push_back(deps_.tiers->RecordOf(level));
   }

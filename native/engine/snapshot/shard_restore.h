@@ -61,7 +61,8 @@ class ShardRestorer {
         wait_for_turn;
     // See Stepper::Dependencies.
     std::function<Status(const std::function<void()>& fn, bool durable)> at_boundary;
-    // At a boundary: whatever an open transaction has read, it conflicts.
+    // At a boundary: whatever an open transaction has read, it conflicts; whoever follows the
+    // changes has a gap.
     std::function<void()> conflict_all;
     // Makes the committer refuse all writes.
     std::function<void(const Status& cause)> fail;

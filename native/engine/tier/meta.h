@@ -29,6 +29,7 @@ inline constexpr std::string_view kColdTier = "tier/cold";      // ColderTierRec
 inline constexpr std::string_view kHeat = "heat";               // HeatSketch::Encode
 inline constexpr std::string_view kIntents = "intent/";         // prefix: RangeIntent, by commit id
 inline constexpr std::string_view kChanges = "changes";         // fixed64: see ChangeFeed, Gaps
+inline constexpr std::string_view kReplaced = "replaced";       // fixed64: see ChangeFeed, Gaps
 inline constexpr std::string_view kOutbox = "outbox/";          // prefix: see topic/outbox.h
 inline constexpr std::string_view kTierIdentity = "identity";   // in a colder store: TierOwnRecord
 inline constexpr std::string_view kLog = "log";  // u8: 1 with a write-ahead log, 0 without
