@@ -3,6 +3,7 @@
 // Thread safety: called by RocksDB from several threads; locks its own state.
 #pragma once
 
+#include <rocksdb/db.h>
 #include <rocksdb/listener.h>
 
 #include <map>
