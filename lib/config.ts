@@ -6,7 +6,7 @@ import { nativeOptions, type OpenOptions } from './options.ts';
 const NOT_IN_A_FILE = ['config', 'keyEncoding', 'valueEncoding', 'createIfMissing', 'errorIfExists', 'readOnly'];
 
 /** Options made of members of their own; a member given to `open` leaves the file's other members standing. */
-const GROUPS = ['memory', 'threads', 'group', 'temperature', 'alerts', 'slowOperations', 'autoSplit'];
+const GROUPS = ['memory', 'threads', 'group', 'temperature', 'alerts', 'slowOperations', 'autoSplit', 'freeze'];
 
 /**
  * The options of the file that `config` names, with those given to `open` over them. Without `config`, what was given.

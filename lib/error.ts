@@ -13,7 +13,8 @@ export type ErrorCode =
   | 'ERR_FORMAT_VERSION'
   | 'ERR_NOT_FOUND'
   | 'ERR_ABORTED'
-  | 'ERR_GAP';
+  | 'ERR_GAP'
+  | 'ERR_FROZEN';
 
 const BRAND = Symbol.for('thermocline.error');
 

@@ -32,6 +32,7 @@ export type {
 } from './operations.ts';
 export type {
   AutoSplitOptions,
+  FreezeOptions,
   GroupOptions,
   MemoryOptions,
   OpenOptions,

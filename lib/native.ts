@@ -22,6 +22,8 @@ export interface NativeOptions {
   commitWindowNanos?: number;
   withoutLog?: boolean;
   hotAgeMs?: number;
+  freezeAutomatic?: boolean;
+  thawOnAccess?: boolean;
   autoSplitMaxBytes?: number;
   autoSplitMinBytes?: number;
   warmAgeMs?: number;
@@ -91,6 +93,9 @@ export interface NativeShard {
   slots: [first: number, last: number][];
   hotKeys: number;
   hotTableBytes: number;
+  frozen: boolean;
+  archiveKeys: number;
+  archiveBytes: number;
   hotMemtableBytes: number;
   created: number;
   lastAccess: number;
@@ -195,6 +200,8 @@ export interface NativeDatabase {
   snapshotShards(ticket: number, ids: readonly number[], dir: string, job: NativeShardJob): void;
   /** `as`: the shard to replace, or -1 for the one that owns the same slots. */
   restoreShards(ticket: number, dir: string, as: number, job: NativeShardJob): void;
+  freezeShard(ticket: number, id: number, job: NativeShardJob): void;
+  thawShard(ticket: number, id: number, job: NativeShardJob): void;
   backup(ticket: number, dir: string, keep: number): void;
   verify(ticket: number): void;
   flush(ticket: number): void;

@@ -67,6 +67,17 @@ export interface AutoSplitOptions {
   minBytes?: Size;
 }
 
+/** Shards in the archive: see `db.shards.freeze`. */
+export interface FreezeOptions {
+  /** Freezes shards whose temperature is frozen, see `temperature`, unless they are empty. Default `false`. */
+  automatic?: boolean;
+  /**
+   * Reads of records thaw the shard and are answered then. Default `false`: they are refused with ERR_FROZEN. Writes always
+   * thaw; `getSync`, conditional writes, transactions and iterators are always refused.
+   */
+  thawOnAccess?: boolean;
+}
+
 /** Options of `open`. Unknown names are refused. */
 export interface OpenOptions {
   /** Create the database if there is none. Default `true`. */
@@ -120,6 +131,8 @@ export interface OpenOptions {
    * Have RocksDB count what it does, for `db.tickers()`. Default `false`: every read and write would pay a little for it.
    */
   tickers?: boolean;
+  /** When shards are frozen, and who thaws them. Default: `freeze()` and, of reads, `thaw()` alone. */
+  freeze?: FreezeOptions;
   /** Splits shards that grow large and merges those that become small. Default: neither. */
   autoSplit?: AutoSplitOptions;
   /** Default `'utf8'`. */
@@ -149,6 +162,7 @@ export const OPEN_NAMES: ReadonlySet<string> = new Set([
   'slowOperations',
   'tickers',
   'autoSplit',
+  'freeze',
   'keyEncoding',
   'valueEncoding',
 ]);
@@ -173,6 +187,14 @@ function autoSplit(value: unknown): Pick<NativeOptions, 'autoSplitMaxBytes' | 'a
   if (max < 2 ** 20) throw invalid('autoSplit.maxBytes must be at least 1 MiB');
   if (min > max / 4) throw invalid('autoSplit.minBytes must be at most a quarter of maxBytes');
   return { autoSplitMaxBytes: max, autoSplitMinBytes: min };
+}
+
+function freeze(value: unknown): Record<string, unknown> {
+  const given = checkObject(value, new Set(['automatic', 'thawOnAccess']), 'of freeze') ?? {};
+  return {
+    freezeAutomatic: boolean(given.automatic, 'freeze.automatic'),
+    thawOnAccess: boolean(given.thawOnAccess, 'freeze.thawOnAccess'),
+  };
 }
 
 /** Checks every option and gives what the engine is told. Undefined members mean the engine's default. */
@@ -216,6 +238,7 @@ export function nativeOptions(options: unknown): NativeOptions {
     coldAgeMs: integer(temperature.cold, 'temperature.cold', 0, Number.MAX_SAFE_INTEGER),
     changes: checkChanges(given.changes),
     ...autoSplit(given.autoSplit),
+    ...freeze(given.freeze),
     tiers: checkTiers(given.tiers),
     slowOperations: slow === undefined ? undefined : slowKept,
     slowKeyPrefixBytes: integer(slow?.keyPrefix, 'slowOperations.keyPrefix', 0, 256),

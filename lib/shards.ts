@@ -7,7 +7,7 @@ import type { NativeDatabase, NativeShard } from './native.ts';
 import { native } from './native.ts';
 import type { IteratorOptions } from './operations.ts';
 import { keyBytes } from './range.ts';
-import type { ShardJobOptions } from './shard-jobs.ts';
+import { checkJobOptions, runJob, type ShardJobOptions } from './shard-jobs.ts';
 import { checkShardId, type MergeOptions, type ShardMove, type SplitOptions, startShardMove } from './shard-move.ts';
 import { type ShardRestoreOptions, type ShardSnapshot, ShardSnapshots } from './shard-snapshots.ts';
 
@@ -42,6 +42,8 @@ export interface ShardInfo {
   /** On disk, over all tiers. */
   bytes: number;
   tiers: { hot: ShardTier };
+  /** Of a frozen shard, exactly: records, deleted and expired ones included, and bytes on disk. */
+  archive?: { keys: number; bytes: number };
   /** Undefined if the database was made before this was recorded. */
   created: Date | undefined;
   /**
@@ -56,23 +58,26 @@ export interface ShardInfo {
   readsPerSecond: number;
   writesPerSecond: number;
   temperature: Temperature;
-  state: 'live';
+  /** A frozen shard's records are in the archive: see `freeze`. */
+  state: 'live' | 'frozen';
 }
 
 const TEMPERATURES: readonly Temperature[] = ['hot', 'warm', 'cold', 'frozen'];
 
 function shardInfo(shard: NativeShard): ShardInfo {
   const date = (ms: number) => (ms === 0 ? undefined : new Date(ms));
-  const { hotKeys, hotTableBytes, hotMemtableBytes, created, lastAccess, temperature, ...rest } = shard;
+  const { hotKeys, hotTableBytes, hotMemtableBytes, created, lastAccess, temperature, ...others } = shard;
+  const { frozen, archiveKeys, archiveBytes, ...rest } = others;
   return {
     ...rest,
-    keys: hotKeys,
-    bytes: hotTableBytes,
+    keys: hotKeys + archiveKeys,
+    bytes: hotTableBytes + archiveBytes,
     tiers: { hot: { keys: hotKeys, tableBytes: hotTableBytes, memoryBytes: hotMemtableBytes } },
+    ...(frozen && { archive: { keys: archiveKeys, bytes: archiveBytes } }),
     created: date(created),
     lastAccess: date(lastAccess),
     temperature: TEMPERATURES[temperature] as Temperature,
-    state: 'live',
+    state: frozen ? 'frozen' : 'live',
   };
 }
 
@@ -144,7 +149,7 @@ export class Shards<K = string, V = Buffer> {
    * shards as they were, or, at the very end, split.
    *
    * @returns a promise of the ids of both shards, with `progress`, `pause`, `resume` and `abort`.
-   * @throws ERR_INVALID_ARGUMENT, also for a shard of a single slot; ERR_NOT_FOUND, ERR_ABORTED, ERR_CLOSED, ERR_READ_ONLY,
+   * @throws ERR_INVALID_ARGUMENT, also for a shard of a single slot; ERR_FROZEN, ERR_NOT_FOUND, ERR_ABORTED, ERR_CLOSED, ERR_READ_ONLY,
    * ERR_NO_SPACE, ERR_BACKPRESSURE if more was written meanwhile than it can follow, ERR_IO, ERR_CORRUPTION
    * @example
    * ```ts
@@ -172,13 +177,13 @@ export class Shards<K = string, V = Buffer> {
   }
 
   /**
-   * Writes a snapshot of one or several shards to a folder, while reads and writes go on. All are of one moment: every
+   * Writes a snapshot of one or several shards, none of them frozen, to a folder, while reads and writes go on. All are of one moment: every
    * write acknowledged before the call is in it, and of a batch all or nothing. Of the shards' tables, in all tiers, hard
    * links are made where the file system allows it, and copies elsewhere, so the cost follows what the shards hold and not
    * what the database holds. A folder on another disk is worth more than links: a damaged disk damages both names of a file.
    *
    * @param dir missing or empty; it appears when the snapshot is complete
-   * @throws ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_LOCKED if another snapshot is being written there, ERR_ABORTED,
+   * @throws ERR_NOT_FOUND, ERR_FROZEN, ERR_INVALID_ARGUMENT, ERR_LOCKED if another snapshot is being written there, ERR_ABORTED,
    * ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_CLOSED
    * @example
    * ```ts
@@ -237,6 +242,50 @@ export class Shards<K = string, V = Buffer> {
   }
 
   /**
+   * Moves a shard that nobody uses into the archive, compressed as far as zstd can: a folder beside the tiers, out of
+   * their tables, caches and compactions. Reads of its records are then refused with ERR_FROZEN, or, with the option
+   * `freeze.thawOnAccess`, thaw it first; `getSync`, conditional writes, transactions and walks over its slots are always
+   * refused. A write thaws it, and is acknowledged when that is done. Iterators and snapshots that are open go on.
+   *
+   * Reads go on meanwhile, and so do writes to other shards; a write to this one ends the freeze. It waits for a split,
+   * merge or restore that runs. A crash leaves the shard as it was, or, at the very end, frozen. Nothing is done to a shard
+   * that is frozen.
+   *
+   * @throws ERR_CONFLICT if the shard was written to meanwhile, ERR_LOCKED while a backup is made or another shard is being
+   * frozen, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_ABORTED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_CORRUPTION, ERR_CLOSED
+   * @example
+   * ```ts
+   * for (const { id, temperature } of await db.shards.list()) if (temperature === 'frozen') await db.shards.freeze(id);
+   * ```
+   */
+  async freeze(id: number, options?: ShardJobOptions): Promise<void> {
+    this.#source.check();
+    this.#source.flush();
+    await runJob<void>(checkJobOptions(options, 'of shards.freeze'), (ticket, job) =>
+      this.#source.native.freezeShard(ticket, checkShardId(id), job),
+    );
+  }
+
+  /**
+   * Brings a frozen shard back to the tiers that its records were in, after every checksum of the archive was compared.
+   * Nothing is done to a shard that is not frozen. A crash leaves it frozen, or, at the very end, thawed.
+   *
+   * @throws ERR_CORRUPTION or ERR_NOT_FOUND if the archive is damaged or gone, ERR_NOT_FOUND if there is no such shard,
+   * ERR_INVALID_ARGUMENT, ERR_ABORTED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_CLOSED; it is still frozen then
+   * @example
+   * ```ts
+   * const { id, state } = await db.shards.of('user/1');
+   * if (state === 'frozen') await db.shards.thaw(id);
+   * ```
+   */
+  async thaw(id: number, options?: ShardJobOptions): Promise<void> {
+    this.#source.check();
+    await runJob<void>(checkJobOptions(options, 'of shards.thaw'), (ticket, job) =>
+      this.#source.native.thawShard(ticket, checkShardId(id), job),
+    );
+  }
+
+  /**
    * The slot of a key: CRC-16 of the key, or of what stands between its first `{` and the next `}`, modulo 16384.
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
@@ -254,7 +303,7 @@ export class Shards<K = string, V = Buffer> {
    * Walks the records of an interval of slots, in key order; only shards that own some of them are read.
    *
    * @param from the first slot, 0 to 16383 @param to the last slot, included
-   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED; at the first record ERR_FROZEN if one of these shards is frozen
    * @example
    * ```ts
    * for await (const [key, value] of db.shards.rangeBySlots(0, 4095)) console.log(key, value);

@@ -101,6 +101,9 @@ export interface ShardStats {
   keys: number;
   tableBytes: number;
   memoryBytes: number;
+  /** A frozen shard has nothing in memory or in tables, and this in the archive: see `db.shards.freeze`. */
+  archiveBytes: number;
+  state: 'live' | 'frozen';
   reads: number;
   writes: number;
   /** Records a second, over the last minute or so. */

@@ -3,9 +3,10 @@ import type { NativeDatabase, NativeShard } from '../native.ts';
 import type { ShardStats, Stats } from '../stats.ts';
 
 function shardStats({ hotKeys, hotTableBytes, hotMemtableBytes, ...shard }: NativeShard): ShardStats {
-  const { id, slots, reads, writes, readsPerSecond, writesPerSecond } = shard;
+  const { id, slots, frozen, archiveBytes, reads, writes, readsPerSecond, writesPerSecond } = shard;
   const sizes = { keys: hotKeys, tableBytes: hotTableBytes, memoryBytes: hotMemtableBytes };
-  return { id, slots, ...sizes, reads, writes, readsPerSecond, writesPerSecond };
+  const state = frozen ? 'frozen' : 'live';
+  return { id, slots, ...sizes, archiveBytes, state, reads, writes, readsPerSecond, writesPerSecond };
 }
 
 /**

@@ -194,7 +194,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("pinSlab", Napi::Function::New<PinSlab>(env, "pinSlab"));
   exports.Set("takeError", Napi::Function::New<TakeError>(env, "takeError"));
   Napi::Array codes = Napi::Array::New(env);
-  for (int code = 0; code <= static_cast<int>(Code::kGap); code++) {
+  for (int code = 0; code <= static_cast<int>(Code::kFrozen); code++) {
     codes.Set(static_cast<uint32_t>(code), std::string(CodeName(static_cast<Code>(code))));
   }
   exports.Set("codes", codes);

@@ -101,6 +101,8 @@ Napi::Function DatabaseWrap::Define(Napi::Env env) {
                          InstanceMethod<&DatabaseWrap::Shards>("shards"),
                          InstanceMethod<&DatabaseWrap::SnapshotShards>("snapshotShards"),
                          InstanceMethod<&DatabaseWrap::RestoreShards>("restoreShards"),
+                         InstanceMethod<&DatabaseWrap::FreezeShard>("freezeShard"),
+                         InstanceMethod<&DatabaseWrap::ThawShard>("thawShard"),
                          InstanceMethod<&DatabaseWrap::Backup>("backup"),
                          InstanceMethod<&DatabaseWrap::Verify>("verify"),
                          InstanceMethod<&DatabaseWrap::Stats>("stats"),
@@ -523,6 +525,14 @@ void DatabaseWrap::Shards(const Napi::CallbackInfo& info) {
 
 void DatabaseWrap::SnapshotShards(const Napi::CallbackInfo& info) {
   thermocline::SnapshotShards(info, state_->session);
+}
+
+void DatabaseWrap::FreezeShard(const Napi::CallbackInfo& info) {
+  thermocline::FreezeShard(info, state_->session);
+}
+
+void DatabaseWrap::ThawShard(const Napi::CallbackInfo& info) {
+  thermocline::ThawShard(info, state_->session);
 }
 
 void DatabaseWrap::RestoreShards(const Napi::CallbackInfo& info) {

@@ -59,6 +59,8 @@ class DatabaseWrap : public Napi::ObjectWrap<DatabaseWrap> {
   void Shards(const Napi::CallbackInfo& info);
   void SnapshotShards(const Napi::CallbackInfo& info);
   void RestoreShards(const Napi::CallbackInfo& info);
+  void FreezeShard(const Napi::CallbackInfo& info);
+  void ThawShard(const Napi::CallbackInfo& info);
   void Backup(const Napi::CallbackInfo& info);
   void Verify(const Napi::CallbackInfo& info);
   void ApproximateSize(const Napi::CallbackInfo& info);

@@ -110,4 +110,33 @@ void RestoreShards(const Napi::CallbackInfo& info, const std::shared_ptr<Session
   StartAsync(Environment::Of(info.Env()), session->engine().shard_pool(), std::move(op));
 }
 
+namespace {
+
+using FreezerCall = Status (ShardFreezer::*)(uint32_t id, SnapshotControl* control);
+
+void CallFreezer(const Napi::CallbackInfo& info, const std::shared_ptr<Session>& session,
+                 FreezerCall call) {
+  auto op = std::make_shared<AsyncOp<>>(info[0].As<Napi::Number>().DoubleValue());
+  op->session = session;
+  const Job job = JobOf(info[2]);
+  job->closing = [session] { return session->closing(); };
+  op->execute = [session, call, id = info[1].As<Napi::Number>().Uint32Value(),
+                 job](NoResult*) -> Status {
+    Status status = session->CheckWritable();
+    if (!status.ok()) return status;
+    return (session->engine().freezer()->*call)(id, job.get());
+  };
+  StartAsync(Environment::Of(info.Env()), session->engine().shard_pool(), std::move(op));
+}
+
+}  // namespace
+
+void FreezeShard(const Napi::CallbackInfo& info, const std::shared_ptr<Session>& session) {
+  CallFreezer(info, session, &ShardFreezer::Freeze);
+}
+
+void ThawShard(const Napi::CallbackInfo& info, const std::shared_ptr<Session>& session) {
+  CallFreezer(info, session, &ShardFreezer::Thaw);
+}
+
 }  // namespace thermocline

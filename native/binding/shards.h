@@ -19,4 +19,8 @@ void SnapshotShards(const Napi::CallbackInfo& info, const std::shared_ptr<Sessio
 // restoreShards(ticket, dir, as or -1, job) -> ids
 void RestoreShards(const Napi::CallbackInfo& info, const std::shared_ptr<Session>& session);
 
+// freezeShard(ticket, id, job) and thawShard(ticket, id, job)
+void FreezeShard(const Napi::CallbackInfo& info, const std::shared_ptr<Session>& session);
+void ThawShard(const Napi::CallbackInfo& info, const std::shared_ptr<Session>& session);
+
 }  // namespace thermocline

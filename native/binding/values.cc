@@ -150,6 +150,8 @@ Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   ReadNumber(object, "coldAgeMs", &options->temperature_ages.cold_ms);
   ReadNumber(object, "autoSplitMaxBytes", &options->auto_split.max_bytes);
   ReadNumber(object, "autoSplitMinBytes", &options->auto_split.min_bytes);
+  ReadBoolean(object, "freezeAutomatic", &options->freeze.automatic);
+  ReadBoolean(object, "thawOnAccess", &options->freeze.thaw_on_access);
   ReadBoolean(object, "withoutLog", &options->without_log);
   ReadBoolean(object, "tickers", &options->tickers);
   ReadNumber(object, "slowOperations", &options->slow_operations);
@@ -247,6 +249,9 @@ napi_value ShardsToJs(Napi::Env env, const std::vector<ShardReport>& reports) {
     SetNumber(object, "hotKeys", static_cast<double>(report.hot_keys));
     SetNumber(object, "hotTableBytes", static_cast<double>(report.hot_table_bytes));
     SetNumber(object, "hotMemtableBytes", static_cast<double>(report.hot_memtable_bytes));
+    object.Set("frozen", report.info.frozen);
+    SetNumber(object, "archiveKeys", static_cast<double>(report.archive.keys));
+    SetNumber(object, "archiveBytes", static_cast<double>(report.archive.bytes));
     SetNumber(object, "created", static_cast<double>(report.activity.created_ms));
     SetNumber(object, "lastAccess", static_cast<double>(report.activity.last_access_ms));
     SetNumber(object, "reads", static_cast<double>(report.activity.reads));

@@ -203,8 +203,14 @@ Status Engine::OpenParts() {
           [this](int shard, std::string_view key, uint64_t hash) {
             if (migrator_) migrator_->Offer(shard, key, hash);
           },
+      .thaw = options_.freeze.thaw_on_access && !options_.read_only
+                  ? [this](std::vector<uint32_t> ids,
+                           std::function<void(const Status&)>
+                               done) { ThawForReads(std::move(ids), std::move(done)); }
+                  : decltype(PointReader::Dependencies::thaw)(),
   });
   OpenTopics();
+  OpenArchives();
   if (options_.read_only) {
     OpenMetrics();
     return {};
@@ -258,11 +264,18 @@ Status Engine::CreateBackup(const std::string& dir, uint32_t keep, Backup* out) 
         "the database has topics, and backups hold records alone: copy the folder of the closed "
         "database instead"};
   }
+  // Nor is one without its archive. No shard is frozen until the backup is made.
+  const std::lock_guard no_freeze(freezer_->backups());
+  const std::shared_ptr<const Shards> shards = shards_.Load();
+  for (const ShardInfo& info : shards->table.shards()) {
+    if (info.frozen) return FrozenError(info);
+  }
   return thermocline::CreateBackup(&store_, dir, keep, out);
 }
 
 std::vector<ShardReport> Engine::ShardReports() {
-  return ReportShards(store_.db(), *shards_.Load(), options_.temperature_ages, clock_.NowMs());
+  return ReportShards(store_.db(), *shards_.Load(), options_.temperature_ages, clock_.NowMs(),
+                      archives_);
 }
 
 void Engine::OpenCommitter() {
@@ -292,6 +305,7 @@ void Engine::OpenCommitter() {
       KeepShardTimes();
     }
   };
+  dependencies.thaw = [this](const std::vector<uint32_t>& ids) { ThawForWrites(ids); };
   dependencies.shards = shards_;
   dependencies.notes = &change_notes_;
   dependencies.cache = cache_.get();
@@ -437,6 +451,7 @@ void Engine::Close() {
   std::call_once(closed_, [this] {
     CloseMetrics();
     if (auto_splitter_) auto_splitter_->Stop();
+    if (auto_freezer_) auto_freezer_->Stop();
     if (migrator_) migrator_->Stop();
     if (committer_) committer_->Stop();
     if (outbox_) outbox_->Stop();
@@ -455,6 +470,8 @@ void Engine::Close() {
     }
     CloseFeed();
     auto_splitter_.reset();
+    auto_freezer_.reset();
+    freezer_.reset();
     snapshotter_.reset();
     restorer_.reset();
     resharder_.reset();
@@ -497,6 +514,8 @@ Status Engine::Destroy(const std::string& location) {
   Status status = lock.Acquire((root / kLockFile).string(), /*shared=*/false);
   if (!status.ok()) return status;
   status = topic::TopicStore::Destroy((root / kTopicsDirectory).string());
+  // Whatever has the name of a shard's archive: the table that names the others is about to go.
+  if (status.ok()) CleanArchives((root / kArchiveDirectory).string(), ShardTable::Equal(1));
   std::vector<TierSet::Found> tiers;
   if (status.ok()) status = TierSet::Find(location, hot.string(), &tiers);
   // The hot store last: it is what finds the others, should this be cut short.

@@ -13,6 +13,7 @@
 //   Migrator     decides what to move, and when                   tier/
 //   Resharder    splits and merges shards                         shard/
 //   ShardSnapshotter, ShardRestorer   shards to folders and back  snapshot/
+//   ShardFreezer shards into the archive and back                 snapshot/
 //   Metrics      counters and latency histograms                  metrics/
 //
 // Thread safety: every method from any thread between Open and Close.
@@ -27,6 +28,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,6 +55,9 @@
 #include "engine/shard/auto_splitter.h"
 #include "engine/shard/report.h"
 #include "engine/shard/resharder.h"
+#include "engine/snapshot/archive.h"
+#include "engine/snapshot/auto_freezer.h"
+#include "engine/snapshot/shard_freezer.h"
 #include "engine/snapshot/shard_restore.h"
 #include "engine/snapshot/shard_snapshot.h"
 #include "engine/status.h"
@@ -189,10 +194,10 @@ class Engine {
   EngineGauges Gauges();
   std::vector<ShardReport> ShardReports();
   // See backup/backup.h. ERR_READ_ONLY for a database that is open read-only, ERR_INVALID_ARGUMENT
-  // for one with topics, which a backup would leave out.
+  // for one with topics, which a backup would leave out; ERR_FROZEN if a shard is frozen.
   Status CreateBackup(const std::string& dir, uint32_t keep, Backup* out);
   // Reads everything and changes nothing (backup/verify.h).
-  Status Verify(VerifyReport* report) { return VerifyStore(&store_, report); }
+  Status Verify(VerifyReport* report);
   MetricsSnapshot Snapshot();
   // The last minute, a point a second.
   const MetricsHistory& history() const { return history_; }
@@ -221,9 +226,10 @@ class Engine {
   HeatSketch* heat() { return heat_.get(); }
   // Splits and merges shards; null when read-only.
   Resharder* resharder() { return resharder_.get(); }
-  // Both null when read-only.
+  // All null when read-only.
   ShardSnapshotter* snapshotter() { return snapshotter_.get(); }
   ShardRestorer* restorer() { return restorer_.get(); }
+  ShardFreezer* freezer() { return freezer_.get(); }
   TierReport ReportTiers();
 
  private:
@@ -242,6 +248,10 @@ class Engine {
   std::string Trouble();
   void OpenResharder();
   void OpenSnapshots();
+  void OpenArchives();
+  std::string ArchivesFolder() const;
+  void ThawForWrites(const std::vector<uint32_t>& ids);
+  void ThawForReads(std::vector<uint32_t> ids, std::function<void(const Status&)> done);
   TierFigures FiguresOf(int level);
   bool DiskOf(int level, uint64_t* capacity, uint64_t* used);
   // The store of a level, as RocksDB sees it.
@@ -304,7 +314,12 @@ class Engine {
   std::vector<std::pair<uint64_t, uint64_t>> sampled_tables_;  // next time allowed, changes seen
   std::unique_ptr<MetricsSampler> sampler_;
   ChangeNotes change_notes_;
-  std::unique_ptr<Resharder> resharder_;           // none when read-only
+  std::unique_ptr<Resharder> resharder_;  // none when read-only
+  ArchiveCatalogue archives_;
+  std::mutex thawing_mutex_;
+  std::set<uint32_t> thawing_;                     // GUARDED_BY(thawing_mutex_): by writes
+  std::unique_ptr<ShardFreezer> freezer_;          // none when read-only
+  std::unique_ptr<AutoFreezer> auto_freezer_;      // likewise, and unless the options ask for it
   std::unique_ptr<AutoSplitter> auto_splitter_;    // likewise, and unless the options ask for it
   std::unique_ptr<ShardSnapshotter> snapshotter_;  // likewise none when read-only
   std::unique_ptr<ShardRestorer> restorer_;

@@ -1,4 +1,4 @@
-// The engine's parts that take shards to folders and back.
+// The engine's parts that take shards to folders and into the archive, and back.
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -18,6 +18,14 @@ void Engine::OpenSnapshots() {
   const auto at_boundary = [this](const std::function<void()>& fn, bool durable) {
     return AtBoundary(fn, durable);
   };
+  const auto wait_for_turn = [this](const std::function<bool()>& stopped,
+                                    std::unique_lock<std::timed_mutex>* turn) {
+    *turn = std::unique_lock(resharder_->turn(), std::defer_lock);
+    while (!turn->try_lock_for(kTurnPause)) {
+      if (stopped()) return Status(Code::kAborted, "the operation was aborted");
+    }
+    return Status();
+  };
   snapshotter_ = std::make_unique<ShardSnapshotter>(ShardSnapshotter::Dependencies{
       .hot = &store_,
       .tiers = tiers_.get(),
@@ -31,14 +39,8 @@ void Engine::OpenSnapshots() {
       .stepper = stepper_.get(),
       .cache = cache_.get(),
       .clock = &clock_,
-      .wait_for_turn =
-          [this](const std::function<bool()>& stopped, std::unique_lock<std::timed_mutex>* turn) {
-            *turn = std::unique_lock(resharder_->turn(), std::defer_lock);
-            while (!turn->try_lock_for(kTurnPause)) {
-              if (stopped()) return Status(Code::kAborted, "the operation was aborted");
-            }
-            return Status();
-          },
+      .archives = ArchivesFolder(),
+      .wait_for_turn = wait_for_turn,
       .at_boundary = at_boundary,
       .conflict_all =
           [this] {
@@ -47,6 +49,92 @@ void Engine::OpenSnapshots() {
           },
       .fail = [this](const Status& cause) { committer_->Fail(cause); },
   });
+  freezer_ = std::make_unique<ShardFreezer>(ShardFreezer::Dependencies{
+      .archives = ArchivesFolder(),
+      .hot = &store_,
+      .tiers = tiers_.get(),
+      .stepper = stepper_.get(),
+      .notes = &change_notes_,
+      .cache = cache_.get(),
+      .clock = &clock_,
+      .catalogue = &archives_,
+      .restorer = restorer_.get(),
+      .wait_for_turn = wait_for_turn,
+      .at_boundary = at_boundary,
+      .fail = [this](const Status& cause) { committer_->Fail(cause); },
+  });
+  if (!options_.freeze.automatic) return;
+  auto_freezer_ = std::make_unique<AutoFreezer>(AutoFreezer::Dependencies{
+      .look_ms = AutoFreezer::LookMs(options_.temperature_ages),
+      .shards = [this] { return ShardReports(); },
+      .freezer = freezer_.get(),
+  });
+}
+
+std::string Engine::ArchivesFolder() const { return location_ + "/" + kArchiveDirectory; }
+
+void Engine::OpenArchives() {
+  const ShardTable table = shards_.Load()->table;
+  if (!options_.read_only) CleanArchives(ArchivesFolder(), table);
+  archives_.Load(ArchivesFolder(), table);
+}
+
+// On the committer's thread. What it waits for is told to it even if nothing was to be done.
+void Engine::ThawForWrites(const std::vector<uint32_t>& ids) {
+  for (const uint32_t id : ids) {
+    {
+      std::lock_guard lock(thawing_mutex_);
+      if (!thawing_.insert(id).second) continue;
+    }
+    shard_pool_->Post([this, id] {
+      SnapshotControl control;
+      const Status thawed = freezer_->Thaw(id, &control);
+      {
+        std::lock_guard lock(thawing_mutex_);
+        thawing_.erase(id);
+      }
+      // If there is no committer any more, its stopping has told the writes.
+      (void)AtBoundary([&] { committer_->SettleFrozen(id, thawed); }, /*durable=*/false);
+    });
+  }
+}
+
+void Engine::ThawForReads(std::vector<uint32_t> ids, std::function<void(const Status&)> done) {
+  shard_pool_->Post([this, ids = std::move(ids), done = std::move(done)] {
+    Status status;
+    for (const uint32_t id : ids) {
+      SnapshotControl control;
+      if (status.ok()) status = freezer_->Thaw(id, &control);
+    }
+    done(status);
+  });
+}
+
+Status Engine::Verify(VerifyReport* report) {
+  const std::shared_ptr<const Shards> shards = shards_.Load();
+  Status status = VerifyStore(&store_, report);
+  for (const ShardInfo& info : shards->table.shards()) {
+    if (!status.ok() || !info.frozen) continue;
+    SnapshotManifest manifest;
+    Status checked = VerifySnapshot(ArchiveOf(ArchivesFolder(), info), nullptr, &manifest);
+    const std::shared_ptr<const Shards> now = shards_.Load();
+    const int index = now->table.IndexOfId(info.id);
+    // Thawed meanwhile: the archive is gone, and its records were verified then.
+    if (index < 0 || now->table.shards()[static_cast<size_t>(index)] != info) continue;
+    if (checked.ok() && (manifest.shards.size() != 1 || manifest.shards[0].info.id != info.id ||
+                         manifest.shards[0].info.slots != info.slots)) {
+      checked = {Code::kCorruption, "it is the archive of another shard"};
+    }
+    if (!checked.ok()) {
+      ReportProblem(report, "archive of shard " + std::to_string(info.id) + ": " +
+                                std::string(checked.message()));
+      continue;
+    }
+    report->tables += manifest.files();
+    report->table_bytes += manifest.bytes();
+    report->records += manifest.shards[0].keys;
+  }
+  return status;
 }
 
 }  // namespace thermocline

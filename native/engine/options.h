@@ -62,6 +62,12 @@ struct ChangesOptions {
 };
 inline constexpr uint64_t kDefaultRetainBytes = 1 * kGiB;
 
+// Shards in an archive (snapshot/shard_freezer.h).
+struct FreezeOptions {
+  bool automatic = false;       // shards whose temperature is frozen are frozen without being asked
+  bool thaw_on_access = false;  // reads thaw what they need; else they are refused. Writes always do
+};
+
 struct EngineOptions {
   bool create_if_missing = true;
   bool error_if_exists = false;
@@ -72,6 +78,7 @@ struct EngineOptions {
   Compression compression;  // of tables written from now on
   TemperatureAges temperature_ages;
   AutoSplit auto_split;  // off
+  FreezeOptions freeze;
 
   // No write-ahead log at all: fixed when the database is created. If log_given, opening one that
   // was created otherwise is refused; else it is opened as it was created.

@@ -74,6 +74,8 @@ std::string_view CodeName(Code code) {
       return "ERR_ABORTED";
     case Code::kGap:
       return "ERR_GAP";
+    case Code::kFrozen:
+      return "ERR_FROZEN";
   }
   return "ERR_IO";
 }

@@ -35,6 +35,7 @@ enum class Code : int {
   kNotFound = 12,
   kAborted = 13,
   kGap = 14,
+  kFrozen = 15,
 };
 
 class [[nodiscard]] Status {

@@ -8,7 +8,7 @@ import { startProgress } from '../progress.ts';
 import { formatTabs } from '../table.ts';
 import { formatBytes, formatCount } from '../text.ts';
 
-/** `thermocline shards snapshot <db> <ids> <dir>` and `thermocline shards restore <db> <dir>` */
+/** `thermocline shards snapshot <db> <ids> <dir>`, `restore <db> <dir>`, `freeze <db> <id>` and `thaw <db> <id>` */
 export function addShardSnapshots(shards: Command, output: Output): void {
   shards
     .command('snapshot')
@@ -39,6 +39,26 @@ export function addShardSnapshots(shards: Command, output: Output): void {
       );
       await output.line(ids.join(','));
     });
+  for (const verb of ['freeze', 'thaw'] as const) {
+    shards
+      .command(verb)
+      .description(
+        verb === 'freeze'
+          ? 'move a shard that nobody uses into the archive, compressed as far as possible'
+          : 'bring a frozen shard back to the tiers that its records were in',
+      )
+      .argument('<db>', 'folder of the database')
+      .argument('<id>', 'the shard', idOf)
+      .action(async (location: string, id: number) => {
+        const shard = await job((options) =>
+          writing(location, { createIfMissing: false }, async (db) => {
+            await db.shards[verb](id, options);
+            return db.shards.get(id);
+          }),
+        );
+        await output.line(`${shard.id}\t${shard.state}\t${shard.bytes}`);
+      });
+  }
 }
 
 /** Runs what can be aborted by Ctrl-C, with a bar. */

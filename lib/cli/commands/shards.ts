@@ -16,7 +16,7 @@ const STEP = 64;
 const WIDTH = 64;
 const SYMBOLS = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
-/** `thermocline shards <db>` and, below it, `split`, `merge`, `snapshot` and `restore` */
+/** `thermocline shards <db>` and, below it, `split`, `merge`, `snapshot`, `restore`, `freeze` and `thaw` */
 export function addShards(program: Command, output: Output): void {
   const shards = program
     .command('shards')

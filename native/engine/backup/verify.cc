@@ -10,12 +10,12 @@
 
 namespace thermocline {
 
-namespace {
-
-void Report(VerifyReport* report, std::string problem) {
+void ReportProblem(VerifyReport* report, std::string problem) {
   report->problem_count++;
   if (report->problems.size() < kMaxShownProblems) report->problems.push_back(std::move(problem));
 }
+
+namespace {
 
 void VerifyTables(rocksdb::DB* db, VerifyReport* report) {
   std::vector<rocksdb::LiveFileMetaData> files;
@@ -35,7 +35,7 @@ void VerifyTables(rocksdb::DB* db, VerifyReport* report) {
       if (!live) continue;
     }
     if (s.ok()) s = reader.VerifyChecksum();
-    if (!s.ok()) Report(report, "table " + file.name.substr(1) + ": " + s.ToString());
+    if (!s.ok()) ReportProblem(report, "table " + file.name.substr(1) + ": " + s.ToString());
     report->tables++;
     report->table_bytes += file.size;
   }
@@ -60,13 +60,13 @@ void VerifyShard(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family, const Sha
     const rocksdb::Slice key = it->key();
     Envelope envelope;
     if (!DecodeEnvelope({it->value().data(), it->value().size()}, &envelope)) {
-      Report(report, name + Printable(key) + " has a damaged envelope");
+      ReportProblem(report, name + Printable(key) + " has a damaged envelope");
     }
     if (static_cast<size_t>(shards.IndexOf({key.data(), key.size()})) != index) {
-      Report(report, name + Printable(key) + " belongs to another shard");
+      ReportProblem(report, name + Printable(key) + " belongs to another shard");
     }
   }
-  if (!it->status().ok()) Report(report, name + it->status().ToString());
+  if (!it->status().ok()) ReportProblem(report, name + it->status().ToString());
 }
 
 }  // namespace
@@ -81,7 +81,8 @@ Status VerifyStore(HotStore* store, VerifyReport* report) {
     bool found = false;
     const Status status = store->GetMeta(key, &payload, &found);
     if (!status.ok()) {
-      Report(report, "meta record " + std::string(key) + ": " + std::string(status.message()));
+      ReportProblem(report,
+                    "meta record " + std::string(key) + ": " + std::string(status.message()));
     }
   }
   VerifyTables(db, report);

@@ -2,7 +2,9 @@
 //
 //   every table    of every tier: all its blocks against their checksums
 //   every record   its envelope, and that its shard owns its slot
-//   meta records   their checksums; opening has checked the shard table and the identity
+//   archives       of frozen shards: their manifests and the checksums of their files
+//   (Engine::Verify) meta records   their checksums; opening has checked the shard table and the
+//   identity
 //
 // Thread safety: from any thread, beside reads and writes. Takes as long as reading everything.
 #pragma once
@@ -24,6 +26,8 @@ struct VerifyReport {
 };
 
 inline constexpr size_t kMaxShownProblems = 100;
+
+void ReportProblem(VerifyReport* report, std::string problem);
 
 // An error is a failure to look; what was found to be wrong is in the report.
 Status VerifyStore(HotStore* store, VerifyReport* report);

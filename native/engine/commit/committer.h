@@ -89,6 +89,9 @@ class Committer {
     std::function<void(uint64_t commit_id, std::vector<OutgoingMessages>)> messages_written;
     SpaceGate* space = nullptr;    // null: nothing could make room
     ChangeNotes* notes = nullptr;  // told of what is written, if it is active; may be null
+    // Asks for shards to be thawed, by id; SettleFrozen tells how that went. REQUIRES: present if
+    // shards are ever frozen. Must not block.
+    std::function<void(const std::vector<uint32_t>& ids)> thaw;
   };
 
   Committer(Dependencies dependencies, const EngineOptions& options, uint64_t first_commit_id);
@@ -111,6 +114,10 @@ class Committer {
   // Makes every open transaction that has read anything conflict: what it read was replaced.
   // REQUIRES: at a boundary, and the store has been written to, since this takes a commit id.
   void ConflictAll() { recent_.RecordRange("", "", /*has_end=*/false, next_commit_id_++); }
+
+  // The thaw of a shard that writes wait for has ended: they go on, or fail with `status`.
+  // REQUIRES: at a boundary.
+  void SettleFrozen(uint32_t shard_id, const Status& status);
 
   // Refuses new submissions, applies and syncs all accepted ones, joins the threads. Idempotent.
   void Stop();
@@ -141,6 +148,12 @@ class Committer {
     bool atomic = false;
   };
 
+  // A submission that waits for a frozen shard, or behind one that does.
+  struct Parked {
+    std::unique_ptr<Submission> submission;
+    std::vector<uint32_t> frozen;  // ids; empty: it waits behind another one
+  };
+
   struct SortedOp {
     uint64_t prefix;
     uint32_t index;  // in ops_
@@ -159,6 +172,8 @@ class Committer {
   void CountWrites();
   Status DecodeGroup();
   Status DecodeSubmission(const Submission& submission, Span* span);
+  bool Park(std::unique_ptr<Submission>* submission, size_t begin);
+  void UnparkIfChanged();
   void MarkSuperseded();
   void AssignIds();
   void RecordGroup();
@@ -199,6 +214,10 @@ class Committer {
   std::shared_ptr<const Shards> shards_;  // of the group
   std::vector<std::unique_ptr<Submission>> taken_;
   size_t taken_next_ = 0;
+  std::vector<Parked> parked_;     // in the order of their acceptance
+  std::vector<bool> blocked_;      // by shard: a parked submission writes to it; empty: none does
+  bool messages_blocked_ = false;  // a parked submission has some
+  std::shared_ptr<const Shards> parked_under_;  // null: look again
   std::vector<std::unique_ptr<Submission>> group_;
   std::vector<std::unique_ptr<Submission>> to_sync_;
   size_t group_bytes_ = 0;

@@ -181,6 +181,19 @@ void Cursor::Trace(const Chunk& chunk, uint64_t took) const {
             .store_nanos = took});
 }
 
+// A walk never thaws: one over everything would undo what freezing is for.
+Status Cursor::CheckFrozen() const {
+  const ShardTable& table = view_->shards()->table;
+  if (!table.any_frozen()) return {};
+  for (size_t i = 0; i < table.shards().size(); i++) {
+    if (!table.shards()[i].frozen) continue;
+    if (CoverOf(table, i, options_.first_slot, options_.last_slot) != SlotCover::kNone) {
+      return FrozenError(table.shards()[i]);
+    }
+  }
+  return {};
+}
+
 void Cursor::OpenSources() {
   rocksdb::ReadOptions options;
   options.fill_cache = options_.fill_cache;
@@ -235,7 +248,11 @@ bool Cursor::Advance(Status* status) {
 }
 
 Status Cursor::Position(const std::string* target) {
-  if (!opened_) OpenSources();
+  if (!opened_) {
+    Status status = CheckFrozen();
+    if (!status.ok()) return status;
+    OpenSources();
+  }
   has_key_ = false;
   heap_.clear();
   for (const auto& source : sources_) {

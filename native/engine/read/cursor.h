@@ -101,6 +101,7 @@ class Cursor : public std::enable_shared_from_this<Cursor> {
   Status Position(const std::string* target);
   bool IsWanted(const MergeSource& source) const;
   Chunk Fill(size_t byte_budget, uint32_t record_budget);
+  Status CheckFrozen() const;
   void OpenSources();
   // Moves the source at the top of the heap on. False, and *status, if it cannot be read any more.
   bool Advance(Status* status);

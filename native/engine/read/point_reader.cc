@@ -61,6 +61,9 @@ Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadVie
   const Shards& shards = *held;
   if (view == nullptr) NoteStoreRead(hash);
   const int shard = shards.IndexOf(key);
+  if (shards.table.any_frozen() && shards.table.IsFrozen(shard)) {
+    return FrozenError(shards.table.shards()[static_cast<size_t>(shard)]);
+  }
   NoteReads(shards, static_cast<size_t>(shard), 1);
   int level = 0;
   const rocksdb::Status s =
@@ -152,7 +155,23 @@ bool PointReader::Start(const std::shared_ptr<ReadBatch>& batch) {
     batch->status = {Code::kInvalidArgument, std::string("a read failed: ") + error.what()};
     return true;
   }
+  return StartPlanned(batch, Status());
+}
+
+bool PointReader::StartPlanned(const std::shared_ptr<ReadBatch>& batch, const Status& thawed) {
   Plan(batch.get());
+  if (batch->shards->table.any_frozen()) {
+    std::vector<uint32_t> frozen = FrozenOf(*batch);
+    if (!frozen.empty() && thawed.ok() && deps_.thaw && batch->view == nullptr) {
+      deps_.thaw(std::move(frozen), [this, batch](const Status& status) {
+        batch->chunks.clear();
+        if (StartPlanned(batch, status)) batch->done();
+      });
+      return false;
+    }
+    if (!frozen.empty()) RefuseFrozen(batch.get(), thawed);
+    if (batch->chunks.empty()) return true;
+  }
   const size_t workers = std::min(batch->chunks.size(), static_cast<size_t>(deps_.pool->threads()));
   for (size_t i = 0; i < workers; i++) {
     deps_.pool->Post([this, batch] { Work(batch.get()); });
@@ -207,6 +226,29 @@ void PointReader::Plan(ReadBatch* batch) {
       begin = i;
     }
   }
+  batch->chunks_left.store(batch->chunks.size(), std::memory_order_relaxed);
+}
+
+std::vector<uint32_t> PointReader::FrozenOf(const ReadBatch& batch) {
+  std::vector<uint32_t> ids;
+  for (const auto& [begin, end] : batch.chunks) {
+    const ShardInfo& info = batch.shards->table.shards()[batch.missing[begin].shard];
+    if (info.frozen && (ids.empty() || ids.back() != info.id)) ids.push_back(info.id);
+  }
+  return ids;
+}
+
+// The others of the batch are read.
+void PointReader::RefuseFrozen(ReadBatch* batch, const Status& thawed) {
+  const std::vector<ShardInfo>& infos = batch->shards->table.shards();
+  std::erase_if(batch->chunks, [&](const auto& chunk) {
+    const ShardInfo& info = infos[batch->missing[chunk.first].shard];
+    if (!info.frozen) return false;
+    for (uint32_t i = chunk.first; i < chunk.second; i++) {
+      Fail(batch, batch->missing[i].index, thawed.ok() ? FrozenError(info) : thawed);
+    }
+    return true;
+  });
   batch->chunks_left.store(batch->chunks.size(), std::memory_order_relaxed);
 }
 

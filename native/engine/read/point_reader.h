@@ -85,6 +85,9 @@ class PointReader {
     HeatSketch* heat = nullptr;  // counts reads; null likewise
     // Told of each read of the present that a colder store answered. May be null.
     std::function<void(int shard, std::string_view key, uint64_t hash)> on_colder_read;
+    // Thaws these shards, by id, then calls `done` on a thread that may wait. Null: reads of frozen
+    // shards are refused.
+    std::function<void(std::vector<uint32_t> ids, std::function<void(const Status&)> done)> thaw;
   };
 
   explicit PointReader(Dependencies dependencies) : deps_(std::move(dependencies)) {}
@@ -102,7 +105,8 @@ class PointReader {
     return found == HotCache::Found::kAbsent ? Cached::kAbsent : Cached::kMiss;
   }
 
-  // Reads the stores on the calling thread and fills the hot cache (without a view).
+  // Reads the stores on the calling thread and fills the hot cache (without a view). ERR_FROZEN
+  // whatever the options say: this thread must not wait for a thaw.
   // *found says whether fn(std::string_view) was called.
   template <class Fn>
   Status Get(std::string_view key, uint64_t hash, const ReadView* view, bool* found, Fn&& fn) {
@@ -148,6 +152,11 @@ class PointReader {
                  uint32_t begin, size_t count);
   bool AskCache(ReadBatch* batch);
   void Plan(ReadBatch* batch);
+  // The frozen shards that a planned batch needs, by id.
+  static std::vector<uint32_t> FrozenOf(const ReadBatch& batch);
+  // `thawed`: how a thaw that the batch asked for ended, if it did not end well.
+  bool StartPlanned(const std::shared_ptr<ReadBatch>& batch, const Status& thawed);
+  static void RefuseFrozen(ReadBatch* batch, const Status& thawed);
   void Work(ReadBatch* batch);
   void Trace(const ReadBatch& batch, uint64_t took) const;
   static void Fail(ReadBatch* batch, uint32_t index, const Status& status);

@@ -10,6 +10,7 @@
 
 #include "engine/shard/activity.h"
 #include "engine/shard/shards.h"
+#include "engine/snapshot/archive.h"
 
 namespace thermocline {
 
@@ -21,6 +22,8 @@ struct ShardReport {
   uint64_t hot_keys = 0;
   uint64_t hot_table_bytes = 0;     // exact: the sizes of the files
   uint64_t hot_memtable_bytes = 0;  // not yet in tables
+  ArchiveFigures archive;           // of a frozen shard, which has nothing in its tiers
+  bool empty = false;               // nothing in any tier, nor in the archive
   ShardActivity::Snapshot activity;
   Temperature temperature = Temperature::kHot;
 };
@@ -29,6 +32,7 @@ struct ShardReport {
 // One report per shard, in the table's order. A shard that was never accessed counts its age from
 // its creation.
 std::vector<ShardReport> ReportShards(rocksdb::DB* db, const Shards& shards,
-                                      const TemperatureAges& ages, uint64_t now_ms);
+                                      const TemperatureAges& ages, uint64_t now_ms,
+                                      const ArchiveCatalogue& archives);
 
 }  // namespace thermocline

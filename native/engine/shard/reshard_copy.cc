@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "engine/read/held_snapshot.h"
 #include "engine/record/commit_header.h"
 
 namespace thermocline {
@@ -42,23 +43,6 @@ rocksdb::Status BeginInternal(rocksdb::WriteBatch* batch, size_t operations) {
 }
 
 Status Failed(const rocksdb::Status& s) { return Status::From(s, "copying a shard"); }
-
-// Given back even if something throws.
-class HeldSnapshot {
- public:
-  explicit HeldSnapshot(rocksdb::DB* db) : db_(db) {}
-  ~HeldSnapshot() {
-    if (snapshot_ != nullptr) db_->ReleaseSnapshot(snapshot_);
-  }
-  HeldSnapshot(const HeldSnapshot&) = delete;
-  HeldSnapshot& operator=(const HeldSnapshot&) = delete;
-  void Take() { snapshot_ = db_->GetSnapshot(); }
-  const rocksdb::Snapshot* get() const { return snapshot_; }
-
- private:
-  rocksdb::DB* const db_;
-  const rocksdb::Snapshot* snapshot_ = nullptr;
-};
 
 }  // namespace
 

@@ -28,6 +28,7 @@ Status PlanSplit(const ShardTable& table, uint32_t id, uint16_t at, ReshardPlan*
   const int index = table.IndexOfId(id);
   if (index < 0) return NoShard(id);
   const ShardInfo& shard = table.shards()[static_cast<size_t>(index)];
+  if (shard.frozen) return FrozenError(shard);
   ShardInfo lower{.id = id, .generation = NextGeneration(table), .slots = {}};
   ShardInfo upper{.id = 0, .generation = lower.generation, .slots = {}};
   for (const ShardInfo& other : table.shards()) upper.id = std::max(upper.id, other.id + 1);
@@ -65,6 +66,9 @@ Status PlanMerge(const ShardTable& table, uint32_t a, uint32_t b, ReshardPlan* p
   const int gone = table.IndexOfId(b);
   if (into < 0) return NoShard(a);
   if (gone < 0) return NoShard(b);
+  for (const int index : {into, gone}) {
+    if (table.IsFrozen(index)) return FrozenError(table.shards()[static_cast<size_t>(index)]);
+  }
   const auto name = [&] { return std::to_string(a) + " and " + std::to_string(b); };
   if (into == gone) {
     return {Code::kInvalidArgument, "a shard cannot be merged with itself"};
@@ -125,7 +129,7 @@ std::optional<AutoMove> NextAutoMove(const ShardTable& table, const std::vector<
   const std::vector<ShardInfo>& shards = table.shards();
   std::optional<size_t> largest;
   for (size_t i = 0; i < shards.size(); i++) {
-    if (bytes[i] <= limits.max_bytes || SlotsOf(shards[i]) < 2) continue;
+    if (shards[i].frozen || bytes[i] <= limits.max_bytes || SlotsOf(shards[i]) < 2) continue;
     if (!largest || bytes[i] > bytes[*largest]) largest = i;
   }
   if (largest && table.size() < kMaxAutoShards) {
@@ -135,6 +139,7 @@ std::optional<AutoMove> NextAutoMove(const ShardTable& table, const std::vector<
   uint64_t least = 0;
   for (size_t i = 0; i < shards.size(); i++) {
     for (size_t j = i + 1; j < shards.size(); j++) {
+      if (shards[i].frozen || shards[j].frozen) continue;
       if (bytes[i] >= limits.min_bytes || bytes[j] >= limits.min_bytes) continue;
       const uint64_t together = bytes[i] + bytes[j];
       if (together > limits.max_bytes / 2 || !AreNeighbours(shards[i], shards[j])) continue;

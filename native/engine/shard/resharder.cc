@@ -102,6 +102,9 @@ Status Resharder::Plan(const ReshardRequest& request, const Shards& shards,
   if (request.at) return PlanSplit(shards.table, request.id, *request.at, plan);
   const int index = shards.table.IndexOfId(request.id);
   if (index < 0) return {Code::kNotFound, "there is no shard " + std::to_string(request.id)};
+  if (shards.table.IsFrozen(index)) {
+    return FrozenError(shards.table.shards()[static_cast<size_t>(index)]);
+  }
   const auto weights = std::make_unique<SlotWeights>();
   Status status = Weigh(shards, index, weights.get());
   if (!status.ok()) return status;

@@ -14,6 +14,9 @@ namespace thermocline {
 namespace {
 
 constexpr uint8_t kVersion = 1;
+// With a byte per shard, which an older reader must not overlook: it would find a frozen shard
+// empty.
+constexpr uint8_t kFrozenVersion = 2;
 constexpr uint16_t kUnowned = 0xffff;
 
 Status Invalid(std::string message) {
@@ -45,6 +48,12 @@ std::string ShardColumnFamilyName(uint32_t id, uint32_t generation) {
   char name[sizeof "shard_" + 8 + 1 + 8];
   std::snprintf(name, sizeof name, "shard_%04x_%08x", id, generation);
   return name;
+}
+
+Status FrozenError(const ShardInfo& shard) {
+  return {Code::kFrozen, "shard " + std::to_string(shard.id) +
+                             " is frozen: thaw it with shards.thaw(" + std::to_string(shard.id) +
+                             "), or set freeze.thawOnAccess"};
 }
 
 bool ParseShardColumnFamilyName(std::string_view name, uint32_t* id, uint32_t* generation) {
@@ -111,17 +120,20 @@ Status ShardTable::Create(std::vector<ShardInfo> shards, ShardTable* out) {
     const auto gap = std::find(index_of_slot.begin(), index_of_slot.end(), kUnowned);
     return Invalid("slot " + std::to_string(gap - index_of_slot.begin()) + " has no owner");
   }
+  out->any_frozen_ = std::any_of(shards.begin(), shards.end(),
+                                 [](const ShardInfo& shard) { return shard.frozen; });
   out->shards_ = std::move(shards);
   out->index_of_slot_ = std::move(index_of_slot);
   return Status::Ok();
 }
 
 std::string ShardTable::Encode() const {
-  std::string encoded(1, static_cast<char>(kVersion));
+  std::string encoded(1, static_cast<char>(any_frozen_ ? kFrozenVersion : kVersion));
   PutVarint32(&encoded, static_cast<uint32_t>(shards_.size()));
   for (const ShardInfo& shard : shards_) {
     PutVarint32(&encoded, shard.id);
     PutVarint32(&encoded, shard.generation);
+    if (any_frozen_) encoded.push_back(shard.frozen ? 1 : 0);
     PutVarint32(&encoded, static_cast<uint32_t>(shard.slots.size()));
     for (const SlotRange& range : shard.slots) {
       PutVarint32(&encoded, range.first);
@@ -140,7 +152,7 @@ Status ShardTable::Decode(std::string_view encoded, ShardTable* out) {
     return Corrupt("checksum does not match");
   }
   const auto version = static_cast<uint8_t>(body[0]);
-  if (version != kVersion) {
+  if (version != kVersion && version != kFrozenVersion) {
     return {Code::kFormatVersion,
             "shard table: version " + std::to_string(version) + " is not known"};
   }
@@ -160,6 +172,10 @@ Status ShardTable::Decode(std::string_view encoded, ShardTable* out) {
     if ((p = GetVarint32(p, limit, &shard.id)) == nullptr) return Corrupt("bad shard id");
     if ((p = GetVarint32(p, limit, &shard.generation)) == nullptr) {
       return Corrupt("bad generation");
+    }
+    if (version == kFrozenVersion) {
+      if (p == limit || static_cast<uint8_t>(*p) > 1) return Corrupt("bad state of a shard");
+      shard.frozen = *p++ != 0;
     }
     if (!read_count(&range_count)) return Corrupt("bad number of slot ranges");
     for (uint32_t i = 0; i < range_count; ++i) {

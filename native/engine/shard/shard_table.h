@@ -36,12 +36,18 @@ struct ShardInfo {
   uint32_t id = 0;
   uint32_t generation = 0;  // a shard's data is replaced by filling a new generation aside
   std::vector<SlotRange> slots;
+  // Its records are in an archive (snapshot/shard_freezer.h): the families of this generation are
+  // there and empty, and must neither be read nor written.
+  bool frozen = false;
 
   friend bool operator==(const ShardInfo&, const ShardInfo&) = default;
 };
 
 // The column family of one generation of a shard, in each tier's store: `shard_%04x_%08x`.
+// A frozen shard's folder in the archive has the same name.
 std::string ShardColumnFamilyName(uint32_t id, uint32_t generation);
+// What refuses an operation on a frozen shard: ERR_FROZEN.
+Status FrozenError(const ShardInfo& shard);
 // False unless `name` is exactly what ShardColumnFamilyName gives for some id and generation.
 bool ParseShardColumnFamilyName(std::string_view name, uint32_t* id, uint32_t* generation);
 
@@ -63,8 +69,9 @@ class ShardTable {
   // ERR_CORRUPTION for damage, ERR_FORMAT_VERSION for a newer format; *out is then unchanged.
   static Status Decode(std::string_view encoded, ShardTable* out);
 
-  // u8 version (1), varint32 shards, per shard: varint32 id, varint32 generation, varint32 ranges,
-  // per range: varint32 first, varint32 last - first; fixed32 CRC-32C of all that.
+  // u8 version (1, or 2 if a shard is frozen), varint32 shards, per shard: varint32 id, varint32
+  // generation, in version 2 a u8 (1: frozen), varint32 ranges, per range: varint32 first, varint32
+  // last - first; fixed32 CRC-32C of all that.
   std::string Encode() const;
 
   const std::vector<ShardInfo>& shards() const { return shards_; }
@@ -73,6 +80,9 @@ class ShardTable {
   // Index into shards(). REQUIRES: slot < kSlotCount and a table that is not empty.
   int IndexOfSlot(uint16_t slot) const { return index_of_slot_[slot]; }
   int IndexOfKey(std::string_view key) const { return IndexOfSlot(SlotOf(key)); }
+
+  bool any_frozen() const { return any_frozen_; }
+  bool IsFrozen(int index) const { return shards_[static_cast<size_t>(index)].frozen; }
 
   // Index into shards(), -1 if there is no shard of that id. Linear: not for hot paths.
   int IndexOfId(uint32_t id) const;
@@ -84,6 +94,7 @@ class ShardTable {
  private:
   std::vector<ShardInfo> shards_;
   std::vector<uint16_t> index_of_slot_;  // kSlotCount entries, or none in an empty table
+  bool any_frozen_ = false;
 };
 
 }  // namespace thermocline

@@ -11,6 +11,7 @@
 #include "engine/platform/file.h"
 #include "engine/record/coding.h"
 #include "engine/shard/activity.h"
+#include "engine/snapshot/archive.h"
 #include "engine/tier/meta.h"
 
 namespace thermocline {
@@ -65,13 +66,26 @@ Status VerifySnapshot(const std::string& dir, SnapshotControl* control,
 Status ShardRestorer::Restore(const std::string& dir, std::optional<uint32_t> as,
                               SnapshotControl* control, std::vector<uint32_t>* ids,
                               SnapshotManifest* manifest) {
+  return Run({.dir = dir, .as = as, .frozen = std::nullopt}, control, ids, manifest);
+}
+
+Status ShardRestorer::Thaw(const ShardInfo& frozen, SnapshotControl* control) {
+  std::vector<uint32_t> ids;
+  SnapshotManifest manifest;
+  return Run({.dir = ArchiveOf(deps_.archives, frozen), .as = frozen.id, .frozen = frozen}, control,
+             &ids, &manifest);
+}
+
+Status ShardRestorer::Run(const Request& request, SnapshotControl* control,
+                          std::vector<uint32_t>* ids, SnapshotManifest* manifest) {
+  const std::string& dir = request.dir;
   Status status = VerifySnapshot(dir, control, manifest);
   if (status.ok()) status = Probe(Point::kVerified);
   if (!status.ok()) return status;
   std::unique_lock<std::timed_mutex> turn;
   status = deps_.wait_for_turn([&] { return control->stopped(); }, &turn);
   Plan plan;
-  if (status.ok()) status = MakePlan(*manifest, as, &plan);
+  if (status.ok()) status = MakePlan(*manifest, request, &plan);
   if (!status.ok()) return status;
   status = FillAll(dir, *manifest, control, &plan);
   if (status.ok()) status = ApplyIntents(*manifest, plan);
@@ -94,6 +108,12 @@ Status ShardRestorer::Restore(const std::string& dir, std::optional<uint32_t> as
   }
   for (const size_t index : plan.indexes) ids->push_back(plan.table.shards()[index].id);
   status = Probe(Point::kSwitched);
+  if (status.ok()) {
+    // What stays is deleted at the next opening.
+    for (const size_t index : plan.indexes) {
+      DeleteArchive(deps_.archives, plan.before->table.shards()[index]);
+    }
+  }
   for (size_t level = 0; level < plan.stores.size(); level++) {
     const auto& owned = level == 0 ? plan.before->owned : plan.before->colder[level - 1].owned;
     std::vector<FamilyPtr> former;
@@ -105,8 +125,10 @@ Status ShardRestorer::Restore(const std::string& dir, std::optional<uint32_t> as
   return status;
 }
 
-Status ShardRestorer::MakePlan(const SnapshotManifest& manifest, std::optional<uint32_t> as,
+Status ShardRestorer::MakePlan(const SnapshotManifest& manifest, const Request& request,
                                Plan* plan) const {
+  const std::optional<uint32_t> as = request.as;
+  plan->thaws = request.frozen.has_value();
   plan->before = deps_.hot->shards();
   const ShardTable& table = plan->before->table;
   if (as && manifest.shards.size() != 1) {
@@ -115,6 +137,10 @@ Status ShardRestorer::MakePlan(const SnapshotManifest& manifest, std::optional<u
   }
   if (as && table.IndexOfId(*as) < 0) {
     return {Code::kNotFound, "there is no shard " + std::to_string(*as)};
+  }
+  if (request.frozen &&
+      table.shards()[static_cast<size_t>(table.IndexOfId(*as))] != *request.frozen) {
+    return {Code::kConflict, "the shard was thawed or replaced meanwhile"};
   }
   uint32_t generation = 0;
   for (const ShardInfo& info : table.shards()) generation = std::max(generation, info.generation);
@@ -136,6 +162,7 @@ Status ShardRestorer::MakePlan(const SnapshotManifest& manifest, std::optional<u
                                           " tier, and the database has none"};
     }
     infos[index].generation = generation + 1;
+    infos[index].frozen = false;
     plan->indexes.push_back(index);
   }
   plan->stores = {deps_.hot->families()};
@@ -328,7 +355,7 @@ Status ShardRestorer::SwitchAtBoundary(const Plan& plan, const std::shared_ptr<c
     deps_.tiers->store(static_cast<int>(i) + 1).SetShards(next->colder[i].owned);
   }
   deps_.cache->EndClear();
-  deps_.conflict_all();
+  if (!plan.thaws) deps_.conflict_all();
   *switched = true;
   return {};
 }

@@ -54,6 +54,7 @@ class ShardRestorer {
     Stepper* stepper = nullptr;  // null: there are no colder tiers
     HotCache* cache = nullptr;
     EngineClock* clock = nullptr;
+    std::string archives;  // of frozen shards (snapshot/archive.h)
     // Waits until no split, merge or restore runs, and keeps others from running.
     // ERR_ABORTED if `stopped` says so first.
     std::function<Status(const std::function<bool()>& stopped,
@@ -77,20 +78,32 @@ class ShardRestorer {
   Status Restore(const std::string& dir, std::optional<uint32_t> as, SnapshotControl* control,
                  std::vector<uint32_t>* ids, SnapshotManifest* manifest);
 
+  // The same for the archive of a frozen shard: ERR_CONFLICT if the table names it no more. Nobody
+  // sees a difference, so transactions go on.
+  Status Thaw(const ShardInfo& frozen, SnapshotControl* control);
+
   // For tests: called between the parts, in the caller's thread or the committer's.
   enum class Point { kVerified, kPlaced, kCreated, kSwitching, kPersisted, kSwitched, kDropped };
   void SetProbe(std::function<Status(Point)> probe) { probe_ = std::move(probe); }
 
  private:
+  struct Request {
+    std::string dir;
+    std::optional<uint32_t> as;
+    std::optional<ShardInfo> frozen;
+  };
   struct Plan {
     std::shared_ptr<const Shards> before;
-    ShardTable table;                            // after the switch
+    ShardTable table;  // after the switch
+    bool thaws = false;
     std::vector<size_t> indexes;                 // of the manifest's shards in the table
     std::vector<FamilyStore> stores;             // by level
     std::vector<std::vector<FamilyPtr>> filled;  // by level, by the manifest's shards
   };
 
-  Status MakePlan(const SnapshotManifest& manifest, std::optional<uint32_t> as, Plan* plan) const;
+  Status Run(const Request& request, SnapshotControl* control, std::vector<uint32_t>* ids,
+             SnapshotManifest* manifest);
+  Status MakePlan(const SnapshotManifest& manifest, const Request& request, Plan* plan) const;
   Status FillAll(const std::string& dir, const SnapshotManifest& manifest, SnapshotControl* control,
                  Plan* plan);
   Status CreateFamily(const FamilyStore& store, const std::string& dir, const ShardInfo& info,

@@ -186,6 +186,7 @@ Status ShardSnapshotter::TakeMoment(const std::vector<uint32_t>& ids, Capture* c
     const int index = shards.table.IndexOfId(ids[i]);
     if (index < 0) return {Code::kNotFound, "there is no shard " + std::to_string(ids[i])};
     const size_t at = static_cast<size_t>(index);
+    if (shards.table.IsFrozen(index)) return FrozenError(shards.table.shards()[at]);
     capture->parts.push_back({i, Tier::kHot, deps_.hot->db(), shards.handles[at]});
     hot.push_back(shards.handles[at]);
     for (const ColderShards& colder : shards.colder) {
