@@ -64,8 +64,9 @@ inline constexpr uint64_t kDefaultRetainBytes = 1 * kGiB;
 
 // Shards in an archive (snapshot/shard_freezer.h).
 struct FreezeOptions {
-  bool automatic = false;       // shards whose temperature is frozen are frozen without being asked
-  bool thaw_on_access = false;  // reads thaw what they need; else they are refused. Writes always do
+  bool automatic = false;  // shards whose temperature is frozen are frozen without being asked
+  bool thaw_on_access =
+      false;  // reads thaw what they need; else they are refused. Writes always do
 };
 
 struct EngineOptions {
