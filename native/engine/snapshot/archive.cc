@@ -49,6 +49,7 @@ void DeleteArchive(const std::string& archives, const ShardInfo& info) {
   if (!info.frozen) return;
   std::error_code ignored;
   fs::remove_all(ArchiveOf(archives, info), ignored);
+  fs::remove(archives, ignored);  // unless there are others
 }
 
 void CleanArchives(const std::string& archives, const ShardTable& table) {

@@ -27,6 +27,7 @@ inline constexpr const char* kArchiveDirectory = "archive";
 
 std::string ArchiveOf(const std::string& archives, const ShardInfo& frozen);
 // Of a shard that is frozen; any other has none. What cannot be deleted is at the next opening.
+// REQUIRES: nobody makes an archive meanwhile.
 void DeleteArchive(const std::string& archives, const ShardInfo& info);
 // Deletes what the table does not name as frozen, and nothing whose name is not of ours.
 void CleanArchives(const std::string& archives, const ShardTable& table);

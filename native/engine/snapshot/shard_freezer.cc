@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "engine/platform/file.h"
-#include "engine/read/held_snapshot.h"
 #include "engine/shard/activity.h"
 #include "engine/tier/meta.h"
 
@@ -19,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kThreads = 2;
+constexpr int kIntentRounds = 1000;
 
 Status Written() {
   return {Code::kConflict,
@@ -42,9 +42,10 @@ Status ShardFreezer::Freeze(uint32_t id, SnapshotControl* control) {
   if (!status.ok() || plan.before->table.IsFrozen(static_cast<int>(plan.index))) return status;
   bool switched = false;
   bool unknown = false;
-  SetAside({static_cast<int>(plan.index)});
   try {
-    status = RunPlanned(&plan, control, &switched, &unknown);
+    HeldSnapshot hot(deps_.hot->db());
+    status = Begin(plan, &hot);
+    if (status.ok()) status = RunPlanned(&plan, hot.get(), control, &switched, &unknown);
   } catch (const std::exception& error) {
     status = {Code::kIo, std::string("freezing a shard failed: ") + error.what()};
   }
@@ -62,8 +63,6 @@ Status ShardFreezer::Freeze(uint32_t id, SnapshotControl* control) {
     (void)plan.stores[level].Drop({plan.created[level]});
   }
   DeleteArchive(deps_.archives, plan.table.shards()[plan.index]);
-  std::error_code ignored;
-  fs::remove(deps_.archives, ignored);  // unless there are others
   return status;
 }
 
@@ -75,11 +74,7 @@ Status ShardFreezer::Thaw(uint32_t id, SnapshotControl* control) {
     const ShardInfo& info = table.shards()[static_cast<size_t>(index)];
     if (!info.frozen) return {};
     Status status = deps_.restorer->Thaw(info, control);
-    if (status.ok()) {
-      std::error_code ignored;
-      fs::remove(deps_.archives, ignored);
-      return status;
-    }
+    if (status.ok()) return status;
     // Somebody else may have thawed it meanwhile, and deleted the archive.
     const std::shared_ptr<const Shards> now = deps_.hot->shards();
     const int then = now->table.IndexOfId(id);
@@ -112,21 +107,35 @@ void ShardFreezer::SetAside(std::vector<int> shards) {
   deps_.stepper->SetAside(std::move(shards));
 }
 
-Status ShardFreezer::RunPlanned(Plan* plan, SnapshotControl* control, bool* switched,
-                                bool* unknown) {
-  std::vector<bool> noted(plan->before->table.shards().size());
-  noted[plan->index] = true;
-  HeldSnapshot hot(deps_.hot->db());
-  Status status = deps_.at_boundary(
-      [&] {
-        deps_.notes->Begin(std::move(noted));
-        hot.Take();
-      },
-      false);
-  if (status.ok()) status = Probe(Point::kNoting);
-  // Range deletes from before the notes; a later one ends the freeze.
-  if (status.ok() && deps_.stepper != nullptr) status = deps_.stepper->ApplyIntents();
-  if (status.ok()) status = WriteArchive(*plan, hot.get(), control);
+// Range deletes that colder stores have not carried out would be missing in the archive, and while
+// a shard is set aside none are carried out. Those that come later are noted, and end the freeze.
+Status ShardFreezer::Begin(const Plan& plan, HeldSnapshot* hot) {
+  for (int round = 0; round < kIntentRounds; round++) {
+    SetAside({});
+    Status status;
+    if (deps_.stepper != nullptr) status = deps_.stepper->ApplyIntents();
+    if (!status.ok()) return status;
+    SetAside({static_cast<int>(plan.index)});
+    bool pending = false;
+    status = deps_.at_boundary(
+        [&] {
+          pending = deps_.tiers->intents().any();
+          if (pending) return;
+          std::vector<bool> noted(plan.before->table.shards().size());
+          noted[plan.index] = true;
+          deps_.notes->Begin(std::move(noted));
+          hot->Take();
+        },
+        false);
+    if (!status.ok() || !pending) return status;
+  }
+  return {Code::kIo, "range deletes did not end: the shard was not frozen"};
+}
+
+Status ShardFreezer::RunPlanned(Plan* plan, const rocksdb::Snapshot* hot, SnapshotControl* control,
+                                bool* switched, bool* unknown) {
+  Status status = Probe(Point::kNoting);
+  if (status.ok()) status = WriteArchive(*plan, hot, control);
   if (status.ok()) status = Probe(Point::kDescribed);
   const ShardInfo& info = plan->table.shards()[plan->index];
   for (size_t level = 0; level < plan->stores.size() && status.ok(); level++) {

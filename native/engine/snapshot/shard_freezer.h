@@ -4,9 +4,10 @@
 // nothing of caches, memtables and compactions.
 //
 // Steps of freezing:
-//   1. The shard is set aside in the stepper, as for a split: colder stores keep what they hold.
-//   2. At a boundary between two groups of the committer: its writes begin to be noted, and a
-//      snapshot is taken.
+//   1. Range deletes are carried out in the colder stores; then the shard is set aside in the
+//      stepper, as for a split: colder stores keep what they hold.
+//   2. At a boundary between two groups of the committer: if no range delete has come in between,
+//      its writes begin to be noted, and a snapshot is taken.
 //   3. What each tier shows of the shard is written into tables of the archive; checksums; the
 //      manifest; all synced.
 //   4. Empty families of a new generation are made in every tier.
@@ -41,6 +42,7 @@
 #include "engine/cache/hot_cache.h"
 #include "engine/clock.h"
 #include "engine/commit/change_notes.h"
+#include "engine/read/held_snapshot.h"
 #include "engine/shard/families.h"
 #include "engine/shard/shards.h"
 #include "engine/snapshot/archive.h"
@@ -102,7 +104,9 @@ class ShardFreezer {
   };
 
   Status MakePlan(uint32_t id, Plan* plan) const;
-  Status RunPlanned(Plan* plan, SnapshotControl* control, bool* switched, bool* unknown);
+  Status Begin(const Plan& plan, HeldSnapshot* hot);
+  Status RunPlanned(Plan* plan, const rocksdb::Snapshot* hot, SnapshotControl* control,
+                    bool* switched, bool* unknown);
   Status WriteArchive(const Plan& plan, const rocksdb::Snapshot* hot, SnapshotControl* control);
   Status Switch(const Plan& plan, bool* switched, bool* unknown);
   std::shared_ptr<const Shards> Compose(const Plan& plan) const;
