@@ -340,6 +340,18 @@ TEST_F(ShardFreezeTest, MigrationLeavesAFrozenShardAlone) {
   EXPECT_EQ(Stored(engine(), 2, KeyIn(1)), "value " + model_[KeyIn(1)]);
 }
 
+TEST_F(ShardFreezeTest, ARangeDeleteThatColderTiersHaveNotSeenIsInTheArchive) {
+  OpenTiered();
+  Fill(400);
+  Migrate(engine(), 0, 2);
+  ASSERT_THAT(DeleteRange(engine(), "key1", "key3"), IsOk());
+  model_.erase(model_.lower_bound("key1"), model_.lower_bound("key3"));
+  ASSERT_TRUE(engine()->tiers().intents().any());
+  ASSERT_THAT(Freeze(0), IsOk());
+  ASSERT_THAT(Thaw(0), IsOk());
+  EXPECT_EQ(Scan(engine()), RecordsOf(model_));
+}
+
 TEST_F(ShardFreezeTest, ADamagedArchiveIsReportedAndNothingIsTouched) {
   Open();
   Fill(400);
