@@ -115,7 +115,7 @@ TEST(ShardTableTest, DecodingChecksWhatTheChecksumCannot) {
   const auto code = [&table](const std::string& body) {
     return ShardTable::Decode(Sealed(body), &table).code();
   };
-  EXPECT_EQ(code("\x02" + one_shard.substr(1)), Code::kFormatVersion);
+  EXPECT_EQ(code("\x03" + one_shard.substr(1)), Code::kFormatVersion);
   EXPECT_EQ(code(one_shard + '\0'), Code::kCorruption);                            // left over
   EXPECT_EQ(code(std::string("\x01\x00", 2)), Code::kCorruption);                  // no shards
   EXPECT_EQ(code(std::string("\x01\xff\xff\xff\xff\x0f", 6)), Code::kCorruption);  // too many
