@@ -335,9 +335,12 @@ Status ShardRestorer::SwitchAtBoundary(const Plan& plan, const std::shared_ptr<c
       {meta_key::kShardTimes, next->activity->Encode(plan.table)}};
   // So that a reader of the changes who comes back later learns of it. What users wrote until now
   // has smaller numbers, what they write afterwards larger ones.
-  std::string replaced;
-  PutFixed64(&replaced, deps_.hot->db()->GetLatestSequenceNumber() + 1);
-  records.emplace_back(meta_key::kReplaced, std::move(replaced));
+  // Of a thaw there is nothing to learn.
+  if (!plan.thaws) {
+    std::string replaced;
+    PutFixed64(&replaced, deps_.hot->db()->GetLatestSequenceNumber() + 1);
+    records.emplace_back(meta_key::kReplaced, std::move(replaced));
+  }
   for (int level = 1; level < deps_.tiers->levels(); level++) {
     records.push_back(deps_.tiers->RecordOf(level));
   }
