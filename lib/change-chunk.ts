@@ -5,6 +5,7 @@ import type { NativeChangeChunk } from './native-changes.ts';
 
 const PUT = 0;
 const DELETE = 1;
+const DELETE_FROM = 3;
 
 /** @internal Changes that crossed together, decoded one by one. */
 export class ChangeChunk {
@@ -46,11 +47,12 @@ export class ChangeChunk {
       } else if (type === DELETE) {
         operations.push({ type: 'delete', shard, key: keys.decode(this.#block, byte, keyEnd) });
       } else {
-        operations.push({
-          type: 'deleteRange',
-          gte: this.#block.view(byte, keyEnd),
-          lt: this.#block.view(keyEnd, end),
-        });
+        const gte = this.#block.view(byte, keyEnd);
+        operations.push(
+          type === DELETE_FROM
+            ? { type: 'deleteRange', gte }
+            : { type: 'deleteRange', gte, lt: this.#block.view(keyEnd, end) },
+        );
       }
       byte = end;
     }

@@ -16,11 +16,13 @@ import { ThermoclineError } from './error.ts';
  *   put 0           varint shard, varint expiry or 0, varint length, key, varint length, value
  *   delete 1        varint shard, varint length, key
  *   deleteRange 2   varint length, start, varint length, end
+ *   ... 3           varint length, start: a range without an end
  */
 const VERSION = 1;
 const PUT = 0;
 const DELETE = 1;
 const DELETE_RANGE = 2;
+const DELETE_FROM = 3;
 
 class Writer {
   bytes = Buffer.allocUnsafe(256);
@@ -94,9 +96,9 @@ export function encodeChange({ sequence, id, operations }: Change<Buffer, Buffer
   writer.number(operations.length);
   for (const operation of operations) {
     if (operation.type === 'deleteRange') {
-      writer.number(DELETE_RANGE);
+      writer.number(operation.lt === undefined ? DELETE_FROM : DELETE_RANGE);
       writer.part(operation.gte);
-      writer.part(operation.lt);
+      if (operation.lt !== undefined) writer.part(operation.lt);
       continue;
     }
     writer.number(operation.type === 'put' ? PUT : DELETE);
@@ -126,6 +128,8 @@ export function decodeChange<K, V>(bytes: Buffer, keys: KeyCodec<K>, values: Val
     if (type === DELETE_RANGE) {
       const [gte, lt] = [block.view(...reader.part()), block.view(...reader.part())];
       operations.push({ type: 'deleteRange', gte, lt });
+    } else if (type === DELETE_FROM) {
+      operations.push({ type: 'deleteRange', gte: block.view(...reader.part()) });
     } else if (type === DELETE) {
       operations.push({ type: 'delete', shard: reader.number(), key: keys.decode(block, ...reader.part()) });
     } else if (type === PUT) {

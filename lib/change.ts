@@ -17,15 +17,17 @@ export interface ChangeDelete<K> {
 }
 
 /**
- * Every record of a range was deleted, in all shards. The bounds are bytes, since a bound need not be a key; a range that
- * was given without an end has one here, behind the last key there was.
+ * Every record of a range was deleted, in all shards. The bounds are bytes, since a bound need not be a key.
  */
 export interface ChangeDeleteRange {
   type: 'deleteRange';
   /** Inclusive. */
   gte: Buffer;
-  /** Exclusive. */
-  lt: Buffer;
+  /**
+   * Exclusive. Absent: every key from `gte` on; a range that was given without an end is often told so, or else with one
+   * behind the last key there was.
+   */
+  lt?: Buffer;
 }
 
 export type ChangeOperation<K, V> = ChangePut<K, V> | ChangeDelete<K> | ChangeDeleteRange;

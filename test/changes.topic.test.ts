@@ -78,6 +78,7 @@ test('the codec gives back what it was given, and refuses damaged bytes', () => 
       { type: 'put' as const, shard: 255, key: 'ключ', value: { a: ['x'.repeat(500)] }, expires: 2 ** 47 },
       { type: 'delete' as const, shard: 7, key: 'k' },
       { type: 'deleteRange' as const, gte: Buffer.from([]), lt: Buffer.from([255, 0]) },
+      { type: 'deleteRange' as const, gte: Buffer.from('a') },
     ],
   };
   const bytes = Buffer.from(codec.encode(change));

@@ -23,7 +23,8 @@ export class Replay<V> {
       else {
         for (const key of [...this.records.keys()]) {
           const bytes = Buffer.from(key);
-          if (bytes.compare(operation.gte) >= 0 && bytes.compare(operation.lt) < 0) this.records.delete(key);
+          if (bytes.compare(operation.gte) >= 0 && (operation.lt === undefined || bytes.compare(operation.lt) < 0))
+            this.records.delete(key);
         }
       }
     }

@@ -15,6 +15,7 @@
 #include "engine/feed/retention.h"
 #include "engine/record/commit_header.h"
 #include "engine/record/envelope.h"
+#include "engine/tier/meta.h"
 #include "engine_fixture.h"
 #include "raw_store.h"
 
@@ -66,11 +67,17 @@ class ChangeDecoderTest : public testing::Test {
               std::to_string(change.sequence) + "#" + std::to_string(change.commit_id);
           for (const ChangeOperation& operation : change.operations) {
             text += " " + std::to_string(static_cast<int>(operation.type)) + ":" +
-                    std::string(operation.key) + "=" + std::string(operation.value);
+                    std::string(operation.key) + "=" +
+                    (operation.has_end ? std::string(operation.value) : "to the end");
             if (operation.expiry_ms > 0) text += "@" + std::to_string(operation.expiry_ms);
           }
           seen_.push_back(text);
         });
+  }
+
+  void Intent(uint64_t id, uint32_t index, const RangeIntentRecord& range) {
+    const std::string key = IntentKey(id, index);
+    ASSERT_TRUE(batch_.Put(&meta_, key, SealMeta(key, EncodeRangeIntent(range))).ok());
   }
 
   Family shard_{2};
@@ -120,6 +127,46 @@ TEST_F(ChangeDecoderTest, TheRangesOfOneCallAreOneOperation) {
   ASSERT_TRUE(batch_.DeleteRange(&shard_, "x", "y").ok());
   ASSERT_THAT(Decode(), IsOk());
   EXPECT_EQ(seen_, (std::vector<std::string>{"102#1 2:a=d 2:x=y", "103#2 2:x=y"}));
+}
+
+TEST_F(ChangeDecoderTest, EqualRangesOfTwoCommitsAreTwoChanges) {
+  Header(CommitOrigin::kUser, CommitKind::kRun, 5, 3);
+  for (int commit = 0; commit < 2; commit++) {
+    ASSERT_TRUE(batch_.DeleteRange(&shard_, "a", "c").ok());
+    ASSERT_TRUE(batch_.DeleteRange(&other_, "a", "c").ok());
+  }
+  Put("b", "1");
+  ASSERT_THAT(Decode(), IsOk());
+  EXPECT_EQ(seen_, (std::vector<std::string>{"101#5 2:a=c", "103#6 2:a=c", "104#7 0:b=1"}));
+}
+
+TEST_F(ChangeDecoderTest, WhatColderTiersAreToDropCountsAndNotWhereTheHotStoreEnds) {
+  Header(CommitOrigin::kUser, CommitKind::kAtomic, 1, 3);
+  Put("a", "1");
+  Intent(1, 0, {.start = "a", .end = "", .has_end = false});
+  ASSERT_TRUE(batch_.DeleteRange(&shard_, "a", "b").ok());
+  ASSERT_TRUE(batch_.DeleteRange(&other_, "a", "c").ok());
+  Intent(1, 1, {.start = "m", .end = "x", .has_end = true});
+  ASSERT_TRUE(batch_.DeleteRange(&shard_, "m", "x").ok());
+  ASSERT_TRUE(batch_.DeleteRange(&other_, "m", "x").ok());
+  Header(CommitOrigin::kUser, CommitKind::kRun, 2, 3);
+  Intent(2, 0, {.start = "q", .end = "", .has_end = false});  // the hot store holds nothing there
+  Intent(3, 1, {.start = "q", .end = "", .has_end = false});
+  Put("r", "2");
+  ASSERT_THAT(Decode(), IsOk());
+  EXPECT_EQ(seen_,
+            (std::vector<std::string>{"106#1 0:a=1 2:a=to the end 2:m=x", "107#2 2:q=to the end",
+                                      "108#3 2:q=to the end", "109#4 0:r=2"}));
+}
+
+TEST_F(ChangeDecoderTest, ADamagedIntentIsRefused) {
+  Header(CommitOrigin::kUser, CommitKind::kAtomic, 1, 1);
+  const std::string key = IntentKey(1, 0);
+  std::string sealed =
+      SealMeta(key, EncodeRangeIntent({.start = "a", .end = "b", .has_end = true}));
+  sealed[0] ^= 2;
+  ASSERT_TRUE(batch_.Put(&meta_, key, sealed).ok());
+  EXPECT_THAT(Decode(), HasCode(Code::kCorruption));
 }
 
 TEST_F(ChangeDecoderTest, CommitsUpToThePlaceAreLeftOutAndOneAcrossItIsWhole) {

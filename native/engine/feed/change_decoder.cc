@@ -1,15 +1,19 @@
 #include "engine/feed/change_decoder.h"
 
+#include <list>
 #include <string>
 
 #include "engine/record/commit_header.h"
 #include "engine/record/envelope.h"
+#include "engine/tier/meta.h"
 
 namespace thermocline {
 
 namespace {
 
 std::string_view AsView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+constexpr uint32_t kNoFamily = UINT32_MAX;
 
 class Decoder : public rocksdb::WriteBatch::Handler {
  public:
@@ -30,7 +34,9 @@ class Decoder : public rocksdb::WriteBatch::Handler {
     operation.key = AsView(key);
     Envelope envelope;
     const bool ours = Begin(family, operation.key, &operation.shard);
-    if (ours && !DecodeEnvelope(AsView(value), &envelope)) {
+    if (!ours && IsIntent(family, operation.key)) {
+      AddIntent(operation.key, AsView(value));
+    } else if (ours && !DecodeEnvelope(AsView(value), &envelope)) {
       damage_ = "a record in the log has an unknown envelope";
     } else if (ours) {
       operation.type =
@@ -58,15 +64,19 @@ class Decoder : public rocksdb::WriteBatch::Handler {
     operation.value = AsView(end);
     int shard = kNotAShard;
     if (!Begin(family, operation.key, &shard)) return Go();
-    // One call leaves a record in every shard. They begin at the same key; where the call named no
-    // end, each ends behind the shard's last key, so the farthest end is that of all.
+    // One call leaves a record in every shard, in the same order each time. They begin at the same
+    // key; where the call named no end, each ends behind the shard's last key, so the farthest end
+    // is that of all.
     ChangeOperation* last = current_.operations.empty() ? nullptr : &current_.operations.back();
-    if (last != nullptr && last->type == operation.type && last->key == operation.key) {
+    if (last != nullptr && last->type == operation.type && last->key == operation.key &&
+        family != range_family_) {
+      if (range_family_ == kNoFamily) range_family_ = family;
       if (operation.value > last->value) last->value = operation.value;
       current_.sequence = next_ - 1;
       return Go();
     }
     Add(operation);
+    range_family_ = family;
     return Go();
   }
 
@@ -103,6 +113,29 @@ class Decoder : public rocksdb::WriteBatch::Handler {
     return false;
   }
 
+  bool IsIntent(uint32_t family, std::string_view key) const {
+    return damage_ == nullptr && header_.origin == CommitOrigin::kUser &&
+           key.starts_with(meta_key::kIntents) && shard_of_(family, key) == kNotAShard;
+  }
+
+  // A range delete that colder tiers will carry out. The range tombstones that follow it say no
+  // more, and there need not be any.
+  void AddIntent(std::string_view key, std::string_view sealed) {
+    std::string_view payload;
+    RangeIntentRecord& range = ranges_.emplace_back();
+    if (!OpenMeta(key, sealed, &payload).ok() || !DecodeRangeIntent(payload, &range).ok()) {
+      damage_ = "a range delete in the log is damaged";
+      return;
+    }
+    ChangeOperation operation;
+    operation.type = ChangeOperation::Type::kDeleteRange;
+    operation.key = range.start;
+    operation.value = range.end;
+    operation.has_end = range.has_end;
+    Add(operation);
+    range_family_ = kNoFamily;
+  }
+
   void Add(const ChangeOperation& operation) {
     // In a run every operation is a commit.
     if (header_.kind == CommitKind::kRun) Finish();
@@ -130,6 +163,9 @@ class Decoder : public rocksdb::WriteBatch::Handler {
   bool headed_ = false;
   uint64_t next_id_ = 0;
   Change current_;
+  // The first family that has a tombstone of the current range.
+  uint32_t range_family_ = kNoFamily;
+  std::list<RangeIntentRecord> ranges_;  // whose strings the changes refer to
   const char* damage_ = nullptr;
 };
 

@@ -3,7 +3,9 @@
 // A batch of the log is one or more commits, each behind its header; RocksDB may have joined what
 // several threads wrote at once, so user and internal commits can follow one another. Internal ones
 // and the database's own records are passed over. The range deletes that one call left in each
-// shard become one operation again.
+// shard become one operation again. With colder tiers it is what the intent's record says: where
+// the call named no end, the hot store's range tombstones end behind its own last key, and the
+// records below may go on.
 //
 // Thread safety: pure functions; a Change refers to the batch it was decoded from.
 #pragma once
@@ -26,6 +28,7 @@ struct ChangeOperation {
   uint64_t expiry_ms = 0;  // 0: none
   std::string_view key;    // the inclusive start of a range
   std::string_view value;  // the exclusive end of a range
+  bool has_end = true;     // of a range; without one it is everything from the start on
 };
 
 // One commit of a user.

@@ -13,6 +13,9 @@ namespace {
 // How often a log file may be moved or end under a reader before that is taken for a failure.
 constexpr int kAttempts = 5;
 
+// In a chunk: a range delete without an end.
+constexpr double kDeleteFrom = 3;
+
 }  // namespace
 
 void ChangeChunk::Add(const Change& change) {
@@ -21,7 +24,9 @@ void ChangeChunk::Add(const Change& change) {
   numbers.push_back(static_cast<double>(change.commit_id));
   numbers.push_back(static_cast<double>(change.operations.size()));
   for (const ChangeOperation& operation : change.operations) {
-    numbers.push_back(static_cast<double>(operation.type));
+    const bool endless =
+        operation.type == ChangeOperation::Type::kDeleteRange && !operation.has_end;
+    numbers.push_back(endless ? kDeleteFrom : static_cast<double>(operation.type));
     numbers.push_back(operation.shard);
     numbers.push_back(static_cast<double>(operation.expiry_ms));
     numbers.push_back(static_cast<double>(operation.key.size()));
