@@ -90,6 +90,10 @@ export class Batch<K, V> {
   /**
    * @param options `ttl` in milliseconds, at least 1
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED once the batch has ended
+   * @example
+   * ```ts
+   * await db.beginBatch().put('session/7', token, { ttl: 60_000 }).commit();
+   * ```
    */
   put(key: K, value: V, options?: { ttl?: number }): this {
     const expiry = putExpiry(options);
@@ -98,7 +102,13 @@ export class Batch<K, V> {
     return this.#add((packed) => packed.put(keyBytes, valueBytes, expiry));
   }
 
-  /** @throws ERR_INVALID_ARGUMENT, ERR_CLOSED once the batch has ended */
+  /**
+   * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED once the batch has ended
+   * @example
+   * ```ts
+   * await db.beginBatch().delete('cart/7').put('order/7', order).commit();
+   * ```
+   */
   delete(key: K): this {
     const keyBytes = this.#keys.encode(key);
     return this.#add((packed) => packed.delete(keyBytes));
@@ -151,7 +161,16 @@ export class Batch<K, V> {
     return savepoint;
   }
 
-  /** Forgets what was added after the savepoint. @throws ERR_INVALID_ARGUMENT if it is not of this batch's past */
+  /**
+   * Forgets what was added after the savepoint. @throws ERR_INVALID_ARGUMENT if it is not of this batch's past
+   * @example
+   * ```ts
+   * const batch = db.beginBatch().put('a', one);
+   * const savepoint = batch.savepoint();
+   * batch.put('b', two).rollbackTo(savepoint); // 'a' alone is left
+   * await batch.commit();
+   * ```
+   */
   rollbackTo(savepoint: Savepoint): this {
     const packed = this.#open();
     const at = this.#savepoints.lastIndexOf(savepoint);
@@ -180,6 +199,10 @@ export class Batch<K, V> {
    *
    * @param options where given, instead of those of `beginBatch`
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_READ_ONLY, ERR_BACKPRESSURE, ERR_NO_SPACE, ERR_IO, ERR_ABORTED
+   * @example
+   * ```ts
+   * await db.beginBatch().put('order/7', order).commit({ durability: 'fsync' });
+   * ```
    */
   async commit(options?: WriteOptions): Promise<void> {
     const packed = this.#open();

@@ -90,6 +90,12 @@ export class ChangeFeed<K = string, V = Buffer> implements AsyncIterable<Change<
    *
    * @returns the next one, or `undefined` once the feed or the database is closed.
    * @throws ERR_GAP if the log does not reach back to where the feed is, or shards were restored since; ERR_ABORTED, ERR_CORRUPTION, ERR_IO
+   * @example
+   * ```ts
+   * const feed = db.changes();
+   * await db.put('a', one);
+   * const change = await feed.next(); // its operations: one put
+   * ```
    */
   next(): Promise<Change<K, V> | undefined> {
     return this.#inTurn(async () => {
@@ -137,7 +143,15 @@ export class ChangeFeed<K = string, V = Buffer> implements AsyncIterable<Change<
     return this.#source.values;
   }
 
-  /** Ends the feed; a pending `next` resolves with `undefined`. May be called more than once. */
+  /**
+   * Ends the feed; a pending `next` resolves with `undefined`. May be called more than once.
+   *
+   * @example
+   * ```ts
+   * const feed = db.changes();
+   * await feed.close();
+   * ```
+   */
   async close(): Promise<void> {
     this.end();
     await this.#tail;

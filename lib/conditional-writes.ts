@@ -1,4 +1,6 @@
 import { applyConditional, encodeOperations } from './conditions.ts';
+import type { WriteOptions } from './durability.ts';
+import { ThermoclineError } from './error.ts';
 import type { BatchOperation, BatchWriteOptions } from './operations.ts';
 import { Packer } from './packer.ts';
 import { Outgoing } from './topics/outgoing.ts';
@@ -24,4 +26,26 @@ export async function writeConditional<K, V>(
     for (const message of messages) transaction.send(message);
     return applyConditional(transaction, encoded);
   });
+}
+
+const WRITE_NAMES = new Set(['durability', 'signal']);
+
+/**
+ * @internal
+ * @returns whether the conditions held, so that it was written
+ * @throws as {@link writeConditional}, but ERR_CONDITION
+ */
+export async function writeIfHeld<K, V>(
+  source: TransactionSource<K, V>,
+  operations: readonly BatchOperation<K, V>[],
+  options: WriteOptions,
+): Promise<boolean> {
+  try {
+    const flags = source.writes.settings.check(options, WRITE_NAMES, 'of a conditional write');
+    await writeConditional(source, operations, flags, options);
+    return true;
+  } catch (error) {
+    if (error instanceof ThermoclineError && error.code === 'ERR_CONDITION') return false;
+    throw error;
+  }
 }

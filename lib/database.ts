@@ -3,7 +3,7 @@ import { type AlertBounds, alertBounds } from './alerts/options.ts';
 import { Batch, type BatchOptions } from './batch.ts';
 import { ChangeFeed, type ChangeFeedOptions, checkFeedOptions } from './changes.ts';
 import { checkObject } from './checks.ts';
-import { writeConditional } from './conditional-writes.ts';
+import { writeConditional, writeIfHeld } from './conditional-writes.ts';
 import { type Condition, checkCondition, hasConditions } from './conditions.ts';
 import { cursorRequest } from './cursor-request.ts';
 import { call, takeError } from './dispatcher.ts';
@@ -12,7 +12,7 @@ import { bufferKeys, bufferValues, type KeyCodec, type ValueCodec } from './enco
 import { invalid, ThermoclineError } from './error.ts';
 import { DatabaseIterator, type Projection } from './iterator.ts';
 import { Maintenance } from './maintenance.ts';
-import type { NativeDatabase, NativeSnapshot } from './native.ts';
+import type { NativeDatabase } from './native.ts';
 import type {
   BatchOperation,
   BatchPut,
@@ -25,7 +25,7 @@ import type {
 import { boundsOf, type KeyRange, rangeArgument } from './range.ts';
 import { Reads } from './reads.ts';
 import { Shards } from './shards.ts';
-import { Snapshot } from './snapshot.ts';
+import { handleOf, Snapshot, snapshotOf } from './snapshot.ts';
 import { readStream, writeStream } from './streams.ts';
 import { Tiers } from './tiers.ts';
 import { Topics } from './topics/topics.ts';
@@ -35,7 +35,6 @@ import { Writes } from './writes.ts';
 /** Where a database stands. `open()` resolves with one that is open. */
 export type Status = 'open' | 'closing' | 'closed';
 
-const READ_NAMES = new Set(['snapshot']);
 const WRITE_NAMES = new Set(['durability', 'signal']);
 const BATCH_NAMES = new Set([...WRITE_NAMES, 'messages']);
 const TRANSACTION_NAMES = new Set([...WRITE_NAMES, 'retries']);
@@ -127,8 +126,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
     if (this.#status !== 'open') return Promise.reject(this.#closedError());
     try {
       if (options === undefined) return this.#reads.get(key);
-      checkObject(options, READ_NAMES, 'of get');
-      return this.#reads.getMany([key], this.#snapshotOf(options)).then(([value]) => value);
+      return this.#reads.getMany([key], snapshotOf(options, this.#native, 'of get')).then(([value]) => value);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -145,10 +143,9 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * ```
    */
   getSync(key: K, options?: ReadOptions<K, V>): V | undefined {
-    if (this.#status !== 'open') throw this.#closedError();
+    this.checkOpen();
     if (options === undefined) return this.#reads.getSync(key, undefined);
-    checkObject(options, READ_NAMES, 'of getSync');
-    return this.#reads.getSync(key, this.#snapshotOf(options));
+    return this.#reads.getSync(key, snapshotOf(options, this.#native, 'of getSync'));
   }
 
   /**
@@ -165,8 +162,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
   getMany(keys: readonly K[], options?: ReadOptions<K, V>): Promise<(V | undefined)[]> {
     if (this.#status !== 'open') return Promise.reject(this.#closedError());
     try {
-      checkObject(options, READ_NAMES, 'of getMany');
-      return this.#reads.getMany(keys, this.#snapshotOf(options));
+      return this.#reads.getMany(keys, snapshotOf(options, this.#native, 'of getMany'));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -175,6 +171,10 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
   /**
    * @returns whether the key exists, without fetching its value.
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_IO
+   * @example
+   * ```ts
+   * if (!(await db.has('user/1'))) await db.put('user/1', { name: 'Ada' });
+   * ```
    */
   has(key: K, options?: ReadOptions<K, V>): Promise<boolean> {
     return this.hasMany([key], options).then(([present]) => present as boolean);
@@ -183,12 +183,15 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
   /**
    * @returns for each key whether it exists, without fetching values.
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_IO
+   * @example
+   * ```ts
+   * const [known, taken] = await db.hasMany(['user/1', 'user/2']);
+   * ```
    */
   hasMany(keys: readonly K[], options?: ReadOptions<K, V>): Promise<boolean[]> {
     if (this.#status !== 'open') return Promise.reject(this.#closedError());
     try {
-      checkObject(options, READ_NAMES, 'of has');
-      return this.#reads.hasMany(keys, this.#snapshotOf(options));
+      return this.#reads.hasMany(keys, snapshotOf(options, this.#native, 'of has'));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -273,7 +276,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * ```
    */
   commit(operations: readonly BatchOperation<K, V>[], options?: Omit<BatchWriteOptions, 'durability'>): CommitHandle {
-    if (this.#status !== 'open') throw this.#closedError();
+    this.checkOpen();
     if (hasConditions(operations)) throw invalid('commit takes no conditions: use batch or transaction');
     return this.#writes.commit(operations, options);
   }
@@ -282,9 +285,15 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * Begins a batch that is built step by step.
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @example
+   * ```ts
+   * const batch = db.beginBatch({ capacity: 1000 });
+   * for (let i = 0; i < 1000; i++) batch.put(`point/${i}`, i);
+   * await batch.commit();
+   * ```
    */
   beginBatch(options: BatchOptions = {}): Batch<K, V> {
-    if (this.#status !== 'open') throw this.#closedError();
+    this.checkOpen();
     return new Batch(this.#keys, this.#values, this.#writes, options);
   }
 
@@ -303,7 +312,8 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
     const operation: BatchPut<K, V> = { type: 'put', key, value, if: condition };
     if (ttl !== undefined) operation.ttl = ttl;
     checkCondition(condition, 'of putIf');
-    return this.#held([operation], rest);
+    this.checkOpen();
+    return writeIfHeld(this.#source(), [operation], rest);
   }
 
   /**
@@ -319,7 +329,8 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
   async deleteIf(key: K, condition: { equals: V }, options: WriteOptions = {}): Promise<boolean> {
     checkCondition(condition, 'of deleteIf');
     if (!('equals' in condition)) throw invalid('the condition of deleteIf must be { equals: value }');
-    return this.#held([{ type: 'del', key, if: condition }], options);
+    this.checkOpen();
+    return writeIfHeld(this.#source(), [{ type: 'del', key, if: condition }], options);
   }
 
   /**
@@ -337,7 +348,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * ```
    */
   async transaction<R>(fn: (tx: Transaction<K, V>) => Promise<R>, options: TransactionOptions = {}): Promise<R> {
-    if (this.#status !== 'open') throw this.#closedError();
+    this.checkOpen();
     if (typeof fn !== 'function') throw invalid('transaction takes a function');
     const flags = this.#writes.settings.check(options, TRANSACTION_NAMES, 'of transaction');
     const { retries = DEFAULT_RETRIES, ...rest } = options;
@@ -357,7 +368,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * ```
    */
   async putMany(entries: Iterable<[K, V]> | AsyncIterable<[K, V]>, options?: WriteOptions): Promise<number> {
-    if (this.#status !== 'open') throw this.#closedError();
+    this.checkOpen();
     return this.#writes.putMany(entries, options);
   }
 
@@ -404,7 +415,13 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
     return this.#iterate('keys', options);
   }
 
-  /** Like {@link Database.iterator}, yielding values alone. */
+  /**
+   * Like {@link Database.iterator}, yielding values alone.
+   * @example
+   * ```ts
+   * for await (const order of db.values({ prefix: 'order/' })) console.log(order);
+   * ```
+   */
   values(options?: IteratorOptions<K, V>): DatabaseIterator<K, V, V> {
     return this.#iterate('values', options);
   }
@@ -413,6 +430,12 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * Holds on to this moment of the database.
    *
    * @throws ERR_CLOSED
+   * @example
+   * ```ts
+   * const snapshot = await db.snapshot();
+   * const balances = await snapshot.getMany(['account/1', 'account/2']); // of one moment
+   * await snapshot.close();
+   * ```
    */
   async snapshot(): Promise<Snapshot<K, V>> {
     return this.snapshotNow();
@@ -420,7 +443,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
 
   /** @internal */
   snapshotNow(): Snapshot<K, V> {
-    if (this.#status !== 'open') throw this.#closedError();
+    this.checkOpen();
     const native = this.#native.snapshot();
     if (native === undefined) throw takeError();
     return new Snapshot(this, this.#native, native);
@@ -428,7 +451,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
 
   /** @internal Reads this open database in other encodings. It closes with it, and takes its snapshots. */
   readAs<K2, V2>(keys: KeyCodec<K2>, values: ValueCodec<V2>): Database<K2, V2> {
-    if (this.#status !== 'open') throw this.#closedError();
+    this.checkOpen();
     const reader = new Database(
       this.location,
       this.#native,
@@ -466,7 +489,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * ```
    */
   createWriteStream(options?: WriteOptions): Writable {
-    if (this.#status !== 'open') throw this.#closedError();
+    this.checkOpen();
     this.#writes.settings.check(options, WRITE_NAMES, 'of createWriteStream');
     return writeStream(this, options);
   }
@@ -483,7 +506,7 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
    * ```
    */
   changes(options: ChangeFeedOptions = {}): ChangeFeed<K, V> {
-    if (this.#status !== 'open') throw this.#closedError();
+    this.checkOpen();
     checkFeedOptions(options);
     const [native, keys, values, isOpen] = [this.#native, this.#keys, this.#values, this.#isOpen];
     const closed = (feed: ChangeFeed<K, V>) => this.#feeds.delete(feed);
@@ -496,6 +519,11 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
   /**
    * Refuses new work, finishes what was begun, ends iterators and snapshots, and gives up the folder. May be called more
    * than once. Others who opened the same location are not affected.
+   *
+   * @example
+   * ```ts
+   * await db.close();
+   * ```
    */
   close(): Promise<void> {
     if (this.#closed === undefined) {
@@ -528,9 +556,9 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
     options: IteratorOptions<K, V> | undefined,
     slots?: [first: number, last: number],
   ): DatabaseIterator<K, V, T> {
-    if (this.#status !== 'open') throw this.#closedError();
+    this.checkOpen();
     const { start, end, flags, limit } = cursorRequest(this.#keys, projection, options);
-    const snapshot = this.#snapshotOf(options);
+    const snapshot = options?.snapshot === undefined ? undefined : handleOf(options.snapshot, this.#native);
     const native = this.#native.cursor(start, end, flags, limit, snapshot, ...(slots ?? []));
     if (native === undefined) throw takeError();
     return new DatabaseIterator<K, V, T>({
@@ -560,35 +588,8 @@ export class Database<K = string, V = Buffer> extends Maintenance<K> {
   readonly #isOpen = () => this.#status === 'open';
 
   #source(): TransactionSource<K, V> {
-    return {
-      database: this,
-      native: this.#native,
-      keys: this.#keys,
-      values: this.#values,
-      writes: this.#writes,
-      bytes: this.#bytes,
-    };
-  }
-
-  async #held(operations: BatchOperation<K, V>[], options: WriteOptions): Promise<boolean> {
-    if (this.#status !== 'open') throw this.#closedError();
-    try {
-      const flags = this.#writes.settings.check(options, WRITE_NAMES, 'of a conditional write');
-      await writeConditional(this.#source(), operations, flags, options);
-      return true;
-    } catch (error) {
-      if (error instanceof ThermoclineError && error.code === 'ERR_CONDITION') return false;
-      throw error;
-    }
-  }
-
-  #snapshotOf(options: ReadOptions<K, V> | undefined): NativeSnapshot | undefined {
-    if (options === undefined) return undefined;
-    const { snapshot } = options;
-    if (snapshot === undefined) return undefined;
-    if (!(snapshot instanceof Snapshot)) throw invalid('snapshot must be a snapshot of this database');
-    if (!snapshot.belongsTo(this.#native)) throw invalid('the snapshot belongs to another database');
-    return snapshot.handle();
+    const [native, keys, values] = [this.#native, this.#keys, this.#values];
+    return { database: this, native, keys, values, writes: this.#writes, bytes: this.#bytes };
   }
 
   #closedError(): ThermoclineError {

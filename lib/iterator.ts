@@ -119,7 +119,16 @@ export class DatabaseIterator<K, V, T = [K, V]> {
     this.#failure = undefined;
   }
 
-  /** Ends the walk and frees what it holds. May be called more than once. */
+  /**
+   * Ends the walk and frees what it holds. May be called more than once.
+   *
+   * @example
+   * ```ts
+   * const iterator = db.iterator();
+   * const first = await iterator.next();
+   * await iterator.close();
+   * ```
+   */
   close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#closed = true;

@@ -286,6 +286,11 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
    *
    * @returns `undefined` without the option, or if there is no such tier
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @example
+   * ```ts
+   * const tickers = await db.tickers(); // with open(location, { tickers: true })
+   * console.log(tickers?.['rocksdb.number.keys.read']);
+   * ```
    */
   async tickers(tier: TierName = 'hot'): Promise<Record<string, number> | undefined> {
     this.checkOpen();

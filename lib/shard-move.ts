@@ -36,10 +36,29 @@ export interface SplitOptions extends MergeOptions {
  */
 export interface ShardMove extends Promise<number[]> {
   readonly progress: ShardMoveProgress;
-  /** Stops copying until `resume()`. What is written meanwhile is still followed, and the shards stay as they are. */
+  /**
+   * Stops copying until `resume()`. What is written meanwhile is still followed, and the shards stay as they are.
+   *
+   * @example
+   * ```ts
+   * const move = db.shards.split(0);
+   * move.pause(); // at a busy hour
+   * move.resume();
+   * await move;
+   * ```
+   */
   pause(): void;
   resume(): void;
-  /** Ends it with ERR_ABORTED, unless it was done. */
+  /**
+   * Ends it with ERR_ABORTED, unless it was done.
+   *
+   * @example
+   * ```ts
+   * const move = db.shards.split(0);
+   * move.abort();
+   * await move.catch(() => console.log('as before'));
+   * ```
+   */
   abort(reason?: unknown): void;
 }
 

@@ -135,7 +135,13 @@ export class Shards<K = string, V = Buffer> {
     return shards.find(({ slots }) => slots.some(([first, last]) => first <= slot && slot <= last)) as ShardInfo;
   }
 
-  /** @throws ERR_NOT_FOUND if there is no such shard, ERR_CLOSED */
+  /**
+   * @throws ERR_NOT_FOUND if there is no such shard, ERR_CLOSED
+   * @example
+   * ```ts
+   * const { keys, temperature } = await db.shards.get(0);
+   * ```
+   */
   async get(id: number): Promise<ShardInfo> {
     const shard = (await this.list()).find((one) => one.id === id);
     if (shard === undefined) throw new ThermoclineError('ERR_NOT_FOUND', `there is no shard ${String(id)}`);

@@ -1,8 +1,9 @@
+import { checkObject } from './checks.ts';
 import type { Database } from './database.ts';
-import { ThermoclineError } from './error.ts';
+import { invalid, ThermoclineError } from './error.ts';
 import type { DatabaseIterator } from './iterator.ts';
 import type { NativeDatabase, NativeSnapshot } from './native.ts';
-import type { IteratorOptions } from './operations.ts';
+import type { IteratorOptions, ReadOptions } from './operations.ts';
 
 /**
  * The database as it was at one moment. Later writes are invisible to it, and it costs nothing while it is open except
@@ -28,7 +29,15 @@ export class Snapshot<K, V> {
     this.#native = native;
   }
 
-  /** @returns the value at the snapshot's moment, or `undefined`. */
+  /**
+   * @returns the value at the snapshot's moment, or `undefined`.
+   * @example
+   * ```ts
+   * const snapshot = await db.snapshot();
+   * const balance = await snapshot.get('balance');
+   * await snapshot.close();
+   * ```
+   */
   get(key: K): Promise<V | undefined> {
     return this.#database.get(key, { snapshot: this });
   }
@@ -47,7 +56,15 @@ export class Snapshot<K, V> {
     return this.#database.getMany(keys, { snapshot: this });
   }
 
-  /** @returns whether the key existed at the snapshot's moment. */
+  /**
+   * @returns whether the key existed at the snapshot's moment.
+   * @example
+   * ```ts
+   * const snapshot = await db.snapshot();
+   * const known = await snapshot.has('user/1');
+   * await snapshot.close();
+   * ```
+   */
   has(key: K): Promise<boolean> {
     return this.#database.has(key, { snapshot: this });
   }
@@ -66,7 +83,15 @@ export class Snapshot<K, V> {
     return this.#database.iterator({ ...range, snapshot: this });
   }
 
-  /** Gives up the moment. Reads that have begun on it end normally. May be called more than once. */
+  /**
+   * Gives up the moment. Reads that have begun on it end normally. May be called more than once.
+   *
+   * @example
+   * ```ts
+   * const snapshot = await db.snapshot();
+   * await snapshot.close();
+   * ```
+   */
   async close(): Promise<void> {
     this.#native?.close();
     this.#native = undefined;
@@ -86,4 +111,23 @@ export class Snapshot<K, V> {
   belongsTo(owner: NativeDatabase): boolean {
     return this.#owner === owner;
   }
+}
+
+const READ_NAMES = new Set(['snapshot']);
+
+/** @internal The handle of a snapshot of `owner`. @throws ERR_INVALID_ARGUMENT, ERR_CLOSED */
+export function handleOf(snapshot: unknown, owner: NativeDatabase): NativeSnapshot {
+  if (!(snapshot instanceof Snapshot)) throw invalid('snapshot must be a snapshot of this database');
+  if (!snapshot.belongsTo(owner)) throw invalid('the snapshot belongs to another database');
+  return snapshot.handle();
+}
+
+/** @internal Checks a read's options. @param of what the options are, for errors */
+export function snapshotOf<K, V>(
+  options: ReadOptions<K, V> | undefined,
+  owner: NativeDatabase,
+  of: string,
+): NativeSnapshot | undefined {
+  checkObject(options, READ_NAMES, of);
+  return options?.snapshot === undefined ? undefined : handleOf(options.snapshot, owner);
 }

@@ -122,7 +122,13 @@ export class Transaction<K, V> {
     return this.#snapshot.has(key);
   }
 
-  /** @param options `ttl` in milliseconds, at least 1 */
+  /**
+   * @param options `ttl` in milliseconds, at least 1
+   * @example
+   * ```ts
+   * await db.transaction(async (tx) => tx.put('balance', 7, { ttl: 60_000 }));
+   * ```
+   */
   put(key: K, value: V, options?: { ttl?: number }): void {
     this.#check();
     const expiryMs = putExpiry(options);

@@ -77,7 +77,15 @@ export class LiveServer {
     this.#timer.unref();
   }
 
-  /** Ends the page and its streams. The database stays open. */
+  /**
+   * Ends the page and its streams. The database stays open.
+   *
+   * @example
+   * ```ts
+   * const page = await db.serve({ port: 0 });
+   * await page.close();
+   * ```
+   */
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
       clearInterval(this.#timer);

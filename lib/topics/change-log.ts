@@ -43,7 +43,15 @@ export class ChangeLog<K = string, V = Buffer> {
     return this.#sequence;
   }
 
-  /** Stops filling the topic, which stays open. */
+  /**
+   * Stops filling the topic, which stays open.
+   *
+   * @example
+   * ```ts
+   * const log = await db.topics.from(db.changes({ since: 0 }));
+   * await log.close();
+   * ```
+   */
   async close(): Promise<void> {
     await this.#feed.close();
     await this.done.catch(() => {});

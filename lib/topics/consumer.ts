@@ -110,6 +110,12 @@ export class Consumer<V = Buffer, K = string> implements AsyncIterable<MessageBa
    * @returns the next messages of one partition, or `undefined` once closed. Partitions take turns.
    * @throws ERR_CLOSED, ERR_NOT_FOUND if the topic was deleted, ERR_CORRUPTION at damaged messages (the consumer stays
    * there: see `pastDamage` and {@link Consumer.seek}), ERR_IO
+   * @example
+   * ```ts
+   * const consumer = topic.consumer({ from: 'earliest' });
+   * const batch = await consumer.next();
+   * await consumer.close();
+   * ```
    */
   next(): Promise<MessageBatch<V, K> | undefined> {
     const result = this.#tail.then(() => this.#next());
@@ -122,6 +128,13 @@ export class Consumer<V = Buffer, K = string> implements AsyncIterable<MessageBa
    * to be read).
    *
    * @throws ERR_INVALID_ARGUMENT without a group, ERR_CLOSED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO
+   * @example
+   * ```ts
+   * const consumer = topic.consumer({ group: 'mail' });
+   * for (const message of (await consumer.next()) ?? []) await send(message.value);
+   * await consumer.commit();
+   * await consumer.close();
+   * ```
    */
   async commit(positions?: readonly MessagePosition[], options: { durability?: 'wal' | 'fsync' } = {}): Promise<void> {
     if (this.#options.group === undefined) throw invalid('a consumer without a group has no offsets to commit');
@@ -200,7 +213,17 @@ export class Consumer<V = Buffer, K = string> implements AsyncIterable<MessageBa
     for (const partition of partitions) this.#paused.add(partition);
   }
 
-  /** Default: all. */
+  /**
+   * Default: all.
+   *
+   * @example
+   * ```ts
+   * const consumer = topic.consumer();
+   * consumer.pause(); // until there is room again
+   * consumer.resume();
+   * await consumer.close();
+   * ```
+   */
   resume(partitions: readonly number[] = [...this.#paused]): void {
     for (const partition of partitions) this.#paused.delete(partition);
     this.#source.native.wake();
@@ -228,12 +251,30 @@ export class Consumer<V = Buffer, K = string> implements AsyncIterable<MessageBa
     return lag;
   }
 
-  /** Where the next read of a partition begins; `undefined` before its first. */
+  /**
+   * Where the next read of a partition begins; `undefined` before its first.
+   *
+   * @example
+   * ```ts
+   * const consumer = topic.consumer();
+   * await consumer.next();
+   * const behind = consumer.position(0);
+   * await consumer.close();
+   * ```
+   */
   position(partition: number): number | undefined {
     return this.#times.has(partition) ? undefined : this.#positions.get(partition);
   }
 
-  /** Leaves the group. A pending `next` resolves with `undefined`. May be called more than once. */
+  /**
+   * Leaves the group. A pending `next` resolves with `undefined`. May be called more than once.
+   *
+   * @example
+   * ```ts
+   * const consumer = topic.consumer({ group: 'mail' });
+   * await consumer.close();
+   * ```
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.end();

@@ -158,6 +158,10 @@ export class Topic<V = Buffer, K = string> {
    * Reads messages as they arrive, alone or as one of a group that shares the partitions.
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @example
+   * ```ts
+   * for await (const batch of topic.consumer({ group: 'mail' })) for (const message of batch) await send(message.value);
+   * ```
    */
   consumer(options: ConsumerOptions = {}): Consumer<V, K> {
     this.#checkOpen();
@@ -210,6 +214,10 @@ export class Topic<V = Buffer, K = string> {
    * @returns the last sequence number that an idempotent producer has appended with, or `undefined` if it is not known:
    * where it goes on after a restart.
    * @throws ERR_CLOSED
+   * @example
+   * ```ts
+   * const sequence = topic.lastSequence(7) ?? -1; // of producer 7: it goes on behind it
+   * ```
    */
   lastSequence(producer: number, partition = 0): number | undefined {
     this.#checkOpen();

@@ -127,13 +127,23 @@ export class Topics<K = string, V = Buffer> {
    * happens by itself every few seconds.
    *
    * @throws ERR_CLOSED, ERR_READ_ONLY, ERR_IO
+   * @example
+   * ```ts
+   * await db.topics.tidy();
+   * ```
    */
   async tidy(): Promise<void> {
     this.#checkOpen();
     await call<undefined>((ticket) => nativeTopics.keepTopics(this.#source.native, ticket));
   }
 
-  /** @throws ERR_CLOSED */
+  /**
+   * @throws ERR_CLOSED
+   * @example
+   * ```ts
+   * const stats = db.topics.stats();
+   * ```
+   */
   stats(): TopicCounters {
     this.#checkOpen();
     const counters = nativeTopics.topicMetrics(this.#source.native);
@@ -145,6 +155,10 @@ export class Topics<K = string, V = Buffer> {
    * Reads every byte of a topic that nobody has opened: checksums, offsets, records, indexes. Changes nothing.
    *
    * @throws ERR_LOCKED if it is open, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_FORMAT_VERSION, ERR_IO
+   * @example
+   * ```ts
+   * const report = await db.topics.check('audit');
+   * ```
    */
   async check(name: string): Promise<TopicReport> {
     this.#check(name);
@@ -156,6 +170,10 @@ export class Topics<K = string, V = Buffer> {
    * every segment in the current format, compressed as asked.
    *
    * @throws as {@link Topics.check}, and ERR_READ_ONLY, ERR_NO_SPACE
+   * @example
+   * ```ts
+   * const report = await db.topics.repair('audit');
+   * ```
    */
   async repair(
     name: string,

@@ -48,7 +48,13 @@ export const contextNames: Record<keyof Context, true> = {
 /** @param folder a new one; the example runs in it @param code to see what the example needs done before */
 export async function prepare(folder: string, code: string): Promise<Prepared> {
   const has = (text: string) => code.includes(text);
-  const db = await open(path.join(folder, 'example-db'), {
+  const location = path.join(folder, 'example-db');
+  if (/topics\.(check|repair)\(/.test(code)) {
+    const earlier = await open(location, { valueEncoding: 'json' });
+    await earlier.topics.create('audit');
+    await earlier.close();
+  }
+  const db = await open(location, {
     valueEncoding: 'json',
     memory: { hotCache: '1MB', blockCache: '4MB', writeBuffer: '4MB' },
     ...(has('changes') ? { changes: true } : {}),
