@@ -22,15 +22,17 @@ await main(import.meta.url, async (args) => {
   const filters = args.filter((text) => !(text in VARIANTS));
   await prepare(['test']);
 
+  const lines = [];
   let failures = 0;
   for (const sanitize of named.length > 0 ? named : Object.keys(VARIANTS)) {
     const program = await buildEngineTests(`build-${sanitize}`, { sanitize });
     // TSan of this age knows only the usual address layout, and a kernel may randomise further than that.
     const wrapper = sanitize === 'thread' && executable('setarch') ? ['setarch', '-R'] : [];
     const options = { name: `engine (${sanitize} sanitizer)`, filters, env: VARIANTS[sanitize], wrapper };
-    const { passed, failed } = await runEngineTests(program, options);
+    const { passed, failed, named } = await runEngineTests(program, options);
+    lines.push(...named);
     if (passed === 0) failures++;
     failures += failed;
   }
-  if (failures > 0) throw new Failure('The sanitizers found something.');
+  if (failures > 0) throw new Failure(['The sanitizers found something.', ...lines].join('\n'));
 });

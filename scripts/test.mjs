@@ -8,8 +8,11 @@
 // --coverage: counts the lines that run meanwhile, and fails under a threshold (coverage.mjs).
 // Every uvu file runs in a process of its own with a deadline, because uvu has none and runs all in one process.
 // What a file prints after "note: " is shown, also if it passes.
-// The last line is "N passed, N failed", and the exit code is non-zero if any failed or none ran.
+// The randomised uvu tests get a seed, a new one for every file, unless THERMOCLINE_TEST_SEED is set.
+// The last line is "N passed, N failed", before it stands a line for every file that failed, with the tests' names and the
+// seed. The exit code is non-zero if any failed or none ran.
 
+import { randomInt } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -22,26 +25,21 @@ import {
   reportLibraryCoverage,
   verdict,
 } from './coverage.mjs';
+import { engineFailures, uvuFailures } from './failures.mjs';
 import { buildEngineTests } from './native.mjs';
 import { prepare, setup } from './setup.mjs';
 
 const FILE_DEADLINE = 5 * 60_000;
 const ENGINE_DEADLINE = 15 * 60_000; // for coverage they take some three minutes on two cores
 
-/** @typedef {{ passed: number, failed: number }} Count */
+/** @typedef {{ passed: number, failed: number, named: string[] }} Count named: lines about those that failed */
 
-function report(name, { passed, failed }, skipped, started, output) {
+function report(name, { passed, failed }, skipped, started, shown) {
   const parts = [`${passed} passed`];
   if (failed > 0) parts.push(`${failed} failed`);
   if (skipped > 0) parts.push(`${skipped} skipped`);
   console.log(`${failed > 0 ? 'FAIL' : 'ok  '} ${name}: ${parts.join(', ')} (${clock(Date.now() - started)})`);
-  if (failed > 0)
-    console.log(
-      output
-        .trim()
-        .replace(/\n{3,}/g, '\n\n')
-        .replace(/^/gm, '     | '),
-    );
+  if (failed > 0) console.log(shown.replace(/^/gm, '     | '));
 }
 
 function howItEnded({ code, signal }, deadline) {
@@ -67,7 +65,7 @@ export async function runEngineTests(program, { name = 'engine', filters = [], e
   const started = Date.now();
   const runPart = async (part) => {
     const results = path.join(folder, `${part}.json`);
-    const args = [...wrapper, program, `--gtest_output=json:${results}`, '--gtest_color=no', '--gtest_brief=1'];
+    const args = [...wrapper, program, `--gtest_output=json:${results}`, '--gtest_color=no'];
     if (filters.length > 0) args.push(`--gtest_filter=${filters.map((text) => `*${text}*`).join(':')}`);
     const [command, ...rest] = args;
     const dealt = jobs === 1 ? {} : { GTEST_TOTAL_SHARDS: String(jobs), GTEST_SHARD_INDEX: String(part) };
@@ -84,14 +82,17 @@ export async function runEngineTests(program, { name = 'engine', filters = [], e
       // It died before it could write them; its exit code counts below.
     }
     const failed = Math.max(total.failures, ended.code === 0 ? 0 : 1);
-    const output = failed === 0 ? '' : `${ended.output}\n${howItEnded(ended, ENGINE_DEADLINE)}\n`;
-    return { passed: Math.max(0, total.tests - total.disabled - failed), failed, skipped: total.disabled, output };
+    const passed = Math.max(0, total.tests - total.disabled - failed);
+    if (failed === 0) return { passed, failed, skipped: total.disabled, shown: [], named: [] };
+    const { shown, named } = engineFailures(ended.output, howItEnded(ended, ENGINE_DEADLINE));
+    return { passed, failed, skipped: total.disabled, shown: [shown], named: [`${name}: ${named}`] };
   };
   try {
     const parts = await Promise.all(Array.from({ length: jobs }, (_, part) => runPart(part)));
     const all = (what) => parts.reduce((sum, part) => sum + part[what], 0);
-    const count = { passed: all('passed'), failed: all('failed') };
-    report(name, count, all('skipped'), started, parts.map(({ output }) => output).join('\n'));
+    const named = parts.flatMap((part) => part.named);
+    const count = { passed: all('passed'), failed: all('failed'), named };
+    report(name, count, all('skipped'), started, parts.flatMap(({ shown }) => shown).join('\n\n'));
     return count;
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -105,8 +106,9 @@ function sum(output, label) {
 
 async function runFile(file, env) {
   const started = Date.now();
+  const seed = process.env.THERMOCLINE_TEST_SEED ?? String(randomInt(2 ** 31));
   const ended = await run(process.execPath, ['--expose-gc', '--import', 'tsx', inRoot(file)], {
-    env,
+    env: { ...env, THERMOCLINE_TEST_SEED: seed },
     quiet: true,
     allowFailure: true,
     timeout: FILE_DEADLINE,
@@ -117,8 +119,12 @@ async function runFile(file, env) {
   const failed = Math.max(sum(output, 'Total') - passed, ended.code === 0 ? 0 : 1);
   const silent = passed + failed === 0 ? 1 : 0;
   const why = silent ? 'It ran no tests; does it end with test.run()?' : howItEnded(ended, FILE_DEADLINE);
-  const count = { passed, failed: failed + silent };
-  report(file, count, sum(output, 'Skipped'), started, `${output}\n${why}`);
+  const { shown, named } = uvuFailures(output, why);
+  const repeat = /helpers\/random\.ts/.test(readFileSync(inRoot(file), 'utf8'))
+    ? ` (THERMOCLINE_TEST_SEED=${seed})`
+    : '';
+  const count = { passed, failed: failed + silent, named: failed + silent > 0 ? [`${file}: ${named}${repeat}`] : [] };
+  report(file, count, sum(output, 'Skipped'), started, shown);
   for (const [, note] of output.matchAll(/^ *note: (.*)$/gm)) console.log(`     ${note}`);
   return count;
 }
@@ -171,6 +177,7 @@ await main(import.meta.url, async (args) => {
   const passed = counts.reduce((all, count) => all + count.passed, 0);
   const failed = counts.reduce((all, count) => all + count.failed, 0);
   if (passed + failed === 0) console.log('No test ran.');
+  for (const line of counts.flatMap(({ named }) => named)) console.log(`FAIL ${line}`);
   console.log(`${passed} passed, ${failed} failed`);
   if (failed > 0 || passed === 0 || !covered) process.exitCode = 1;
 });
