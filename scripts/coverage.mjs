@@ -2,11 +2,13 @@
 
 import { rmSync } from 'node:fs';
 import { inRoot, run } from './common.mjs';
+import { compileMapped } from './dist.mjs';
 import { buildEngineTests } from './native.mjs';
 
 const THRESHOLD = '90';
 const FOLDER = 'build-coverage';
 const COUNTS = 'coverage/tmp';
+const COMPILED = 'build-coverage/esm'; // as deep as dist/esm, for the paths in it
 
 /** Builds the engine's tests so that they count lines, and forgets what was counted before. */
 export async function buildCountingEngineTests() {
@@ -30,9 +32,10 @@ export async function reportEngineCoverage() {
 }
 
 /** The environment in which programs, and all they start, count the lines of lib/. Forgets what was counted before. */
-export function countingEnvironment() {
+export async function countingEnvironment() {
   rmSync(inRoot('coverage'), { recursive: true, force: true });
-  return { NODE_V8_COVERAGE: inRoot(COUNTS) };
+  await compileMapped(inRoot(COMPILED));
+  return { NODE_V8_COVERAGE: inRoot(COUNTS), THERMOCLINE_TEST_DIST: inRoot(COMPILED) };
 }
 
 /** Prints the library's coverage. @returns {Promise<boolean>} whether it suffices */
@@ -41,7 +44,17 @@ export async function reportLibraryCoverage() {
     process.execPath,
     [
       ...[inRoot('node_modules/c8/bin/c8.js'), 'report', '--temp-directory', inRoot(COUNTS), '--all'],
-      ...['--include', 'lib/**/*.ts', '--reporter', 'text', '--reporter', 'lcovonly', '--check-coverage'],
+      ...[
+        '--include',
+        'lib/**/*.ts',
+        '--include',
+        `${COMPILED}/**/*.js`,
+        '--reporter',
+        'text',
+        '--reporter',
+        'lcovonly',
+        '--check-coverage',
+      ],
       ...['--lines', THRESHOLD, '--functions', '0', '--branches', '0', '--statements', '0'],
     ],
     { allowFailure: true },

@@ -42,6 +42,17 @@ function useRelativePaths(folder) {
   }
 }
 
+async function compile(kind, folder, ...more) {
+  const tsc = inRoot('node_modules/typescript/bin/tsc');
+  const args = ['-p', inRoot(`tsconfig.${kind}.json`), '--noEmit', 'false', '--outDir', folder, ...more];
+  await run(process.execPath, [tsc, ...args], { quiet: true });
+}
+
+/** Compiles lib/ as dist/esm has it, and with source maps, by which coverage is counted. */
+export async function compileMapped(folder) {
+  await compile('esm', folder, '--sourceMap');
+}
+
 export async function buildDist() {
   const now = inputs();
   if (isFresh(now)) return;
@@ -49,11 +60,7 @@ export async function buildDist() {
   // Made aside, so that what was good stays until its successor is.
   const made = (...parts) => inRoot('dist.new', ...parts);
   rmSync(made(), { recursive: true, force: true });
-  const tsc = inRoot('node_modules/typescript/bin/tsc');
-  for (const kind of ['esm', 'cjs']) {
-    const args = ['-p', inRoot(`tsconfig.${kind}.json`), '--noEmit', 'false', '--outDir', made(kind)];
-    await run(process.execPath, [tsc, ...args], { quiet: true });
-  }
+  for (const kind of ['esm', 'cjs']) await compile(kind, made(kind));
 
   writeFileSync(made('cjs/package.json'), `${JSON.stringify({ type: 'commonjs' }, null, 2)}\n`);
   useRelativePaths(made('cjs'));

@@ -166,7 +166,7 @@ await main(import.meta.url, async (args) => {
     const program = await (coverage ? buildCountingEngineTests() : buildEngineTests('build'));
     counts.push(await runEngineTests(program, { filters, jobs }));
   }
-  if (!values.native) counts.push(...(await runFiles(filters, jobs, coverage ? countingEnvironment() : {})));
+  if (!values.native) counts.push(...(await runFiles(filters, jobs, coverage ? await countingEnvironment() : {})));
   if (coverage) {
     const engine = values.js || (await reportEngineCoverage());
     const library = values.native || (await reportLibraryCoverage());

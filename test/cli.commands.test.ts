@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { suite } from 'uvu';
 import { open } from '../lib/index.ts';
-import { lines, start, succeed, thermocline, Workplace } from './cli.helper.test.ts';
+import { lines, programFile, start, succeed, thermocline, Workplace } from './cli.helper.test.ts';
 
 const test = suite('command line: commands');
 const place = new Workplace();
@@ -201,8 +201,9 @@ test('a reader that goes away ends scan quietly, and the database can be opened 
 });
 
 test('scan | head works in a shell', async () => {
-  const script = `set -o pipefail; "$0" --import tsx lib/cli/main.ts scan "$1" | head -n 2`;
-  const child = spawn('bash', ['-c', script, process.execPath, place.path('big.db')], { timeout: 60_000 });
+  const script = `set -o pipefail; "$0" "$1" scan "$2" | head -n 2`;
+  const args = ['-c', script, process.execPath, programFile('main'), place.path('big.db')];
+  const child = spawn('bash', args, { timeout: 60_000 });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (data) => {

@@ -9,6 +9,13 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+/** lib/ compiled: dist/esm, or where `npm run coverage` has it with source maps. */
+const compiled = process.env.THERMOCLINE_TEST_DIST ?? join(root, 'dist/esm');
+
+/** A program of the command line as it is packed: compiled, which also starts three times as fast. */
+export function programFile(program: 'main' | 'quickstart'): string {
+  return join(compiled, 'cli', `${program}.js`);
+}
 
 /** How a child process ended. */
 export interface Ended {
@@ -23,21 +30,22 @@ export interface Running {
   ended: Promise<Ended>;
 }
 
-/** Starts a program of lib/cli from its TypeScript source, as a checkout without a build has it. */
+/** Starts a program of the command line. */
 export function start(program: 'main' | 'quickstart', args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
-  return startSource(`lib/cli/${program}.ts`, args, env);
+  return startNode([programFile(program), ...args], env);
 }
 
 /** Runs a program of examples/ to its end. @param name with its ending unless that is .ts */
 export function runExample(name: string, args: readonly string[], input = ''): Promise<Ended> {
-  const { child, ended } = startSource(`examples/${name}${name.includes('.') ? '' : '.ts'}`, args, {});
+  const example = join(root, 'examples', `${name}${name.includes('.') ? '' : '.ts'}`);
+  const { child, ended } = startNode(['--import', 'tsx', example, ...args], {});
   child.stdin.end(input);
   return ended;
 }
 
-function startSource(source: string, args: readonly string[], env: NodeJS.ProcessEnv): Running {
+function startNode(args: readonly string[], env: NodeJS.ProcessEnv): Running {
   const { THERMOCLINE_DEBUG: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, ['--import', 'tsx', join(root, source), ...args], {
+  const child = spawn(process.execPath, args, {
     cwd: root,
     env: { ...inherited, ...env },
     timeout: 120_000,
