@@ -73,7 +73,7 @@ export interface FreezeOptions {
   automatic?: boolean;
   /**
    * Reads of records thaw the shard and are answered then. Default `false`: they are refused with ERR_FROZEN. Writes always
-   * thaw; `getSync`, conditional writes, transactions and iterators are always refused.
+   * thaw, and so do transactions and conditional writes; `getSync` and iterators are always refused.
    */
   thawOnAccess?: boolean;
 }

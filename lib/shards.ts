@@ -250,8 +250,8 @@ export class Shards<K = string, V = Buffer> {
   /**
    * Moves a shard that nobody uses into the archive, compressed as far as zstd can: a folder beside the tiers, out of
    * their tables, caches and compactions. Reads of its records are then refused with ERR_FROZEN, or, with the option
-   * `freeze.thawOnAccess`, thaw it first; `getSync`, conditional writes, transactions and walks over its slots are always
-   * refused. A write thaws it, and is acknowledged when that is done. Iterators and snapshots that are open go on.
+   * `freeze.thawOnAccess`, thaw it first; `getSync` and walks over its slots are always refused. A write thaws it, and is
+   * acknowledged when that is done; conditional writes and transactions too. Iterators and snapshots that are open go on.
    *
    * Reads go on meanwhile, and so do writes to other shards; a write to this one ends the freeze. It waits for a split,
    * merge or restore that runs. A crash leaves the shard as it was, or, at the very end, frozen. Nothing is done to a shard

@@ -3,8 +3,8 @@ import type { Database } from './database.ts';
 import { call, issueTicket, takeError, withdrawTicket } from './dispatcher.ts';
 import { aborted, putExpiry, until } from './durability.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
-import { invalid, ThermoclineError } from './error.ts';
-import { type NativeDatabase, type NativeTransaction, SUBMIT_ATOMIC } from './native.ts';
+import { type ErrorCode, invalid, ThermoclineError } from './error.ts';
+import { type NativeDatabase, type NativeTransaction, native, SUBMIT_ATOMIC } from './native.ts';
 import type { IteratorOptions } from './operations.ts';
 import { Packer, toBytes } from './packer.ts';
 import { boundsOf, checkLimit, keyBytes } from './range.ts';
@@ -44,6 +44,7 @@ export class Transaction<K, V> {
   readonly #ranges: (Uint8Array | undefined)[] = [];
   readonly #written = new Map<string, Written>();
   readonly #messages = new Outgoing();
+  #refused = false;
   #ended = false;
 
   /** @internal Use {@link beginTransaction}. */
@@ -97,7 +98,7 @@ export class Transaction<K, V> {
       }
     }
     if (missing.length > 0) {
-      const read = await this.#snapshot.getMany(missing.map((i) => keys[i] as K));
+      const read = await this.#read(this.#snapshot.getMany(missing.map((i) => keys[i] as K)));
       for (let j = 0; j < missing.length; j++) values[missing[j] as number] = read[j];
     }
     return values;
@@ -119,7 +120,7 @@ export class Transaction<K, V> {
     const written = this.#written.get(idOf(bytes));
     if (written !== undefined) return written.value !== undefined;
     this.#reads.set(idOf(bytes), bytes);
-    return this.#snapshot.has(key);
+    return this.#read(this.#snapshot.has(key));
   }
 
   /**
@@ -220,7 +221,12 @@ export class Transaction<K, V> {
   readBytes(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
     this.#check();
     for (const key of keys) this.#reads.set(idOf(key), key);
-    return this.#source.bytes.getMany(keys, this.#snapshot.handle());
+    return this.#read(this.#source.bytes.getMany(keys, this.#snapshot.handle()));
+  }
+
+  /** @internal The keys that were read, if some were refused with ERR_FROZEN. */
+  get frozen(): readonly Buffer[] {
+    return this.#refused ? [...this.#reads.values()] : [];
   }
 
   /** @internal Puts, or deletes if there is no value. The transaction keeps both buffers. */
@@ -284,6 +290,15 @@ export class Transaction<K, V> {
     this.#native.end();
   }
 
+  async #read<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (hasCode(error, 'ERR_FROZEN')) this.#refused = true;
+      throw error;
+    }
+  }
+
   #decode(value: Buffer | undefined): V | undefined {
     if (value === undefined) return undefined;
     return this.#source.values.decode(new Block(Buffer.from(value)), 0, value.length);
@@ -303,10 +318,19 @@ export async function beginTransaction<K, V>(source: TransactionSource<K, V>): P
   return new Transaction(source, native, new Snapshot(source.database, source.native, view));
 }
 
+/** Brings the shards of some keys back: a snapshot from before does not show them, a new one does. */
+async function thaw<K, V>({ database: { shards } }: TransactionSource<K, V>, keys: readonly Buffer[]): Promise<void> {
+  const slots = new Set(keys.map((key) => native.slotOf(key)));
+  for (const shard of await shards.list()) {
+    const holds = [...slots].some((slot) => shard.slots.some(([first, last]) => first <= slot && slot <= last));
+    if (holds && shard.state === 'frozen') await shards.thaw(shard.id);
+  }
+}
+
 /** @internal How often a transaction runs again after a conflict. */
 export const DEFAULT_RETRIES = 16;
 
-/** @internal Runs `step` in transactions until one commits without a conflict. */
+/** @internal Runs `step` in transactions until one commits without a conflict. Shards that it reads from are thawed. */
 export async function retrying<K, V, R>(
   source: TransactionSource<K, V>,
   flags: number,
@@ -314,10 +338,11 @@ export async function retrying<K, V, R>(
   signal: AbortSignal | undefined,
   step: (transaction: Transaction<K, V>) => Promise<R>,
 ): Promise<R> {
-  for (let attempt = 0; ; attempt++) {
+  for (let attempt = 0, thaws = 0; ; attempt++) {
     if (signal?.aborted) throw aborted(signal);
     const transaction = await beginTransaction(source);
     let committing: Promise<void> | undefined;
+    let frozen: readonly Buffer[] = [];
     try {
       const result = await until(signal, Promise.resolve(step(transaction)));
       if (signal?.aborted) throw aborted(signal);
@@ -325,17 +350,27 @@ export async function retrying<K, V, R>(
       await until(signal, committing);
       return result;
     } catch (error) {
-      const conflict = error instanceof ThermoclineError && error.code === 'ERR_CONFLICT';
-      if (!conflict || attempt >= retries) throw error;
+      if (hasCode(error, 'ERR_FROZEN') && thaws < DEFAULT_RETRIES) frozen = transaction.frozen;
+      if (frozen.length === 0 && (!hasCode(error, 'ERR_CONFLICT') || attempt >= retries)) throw error;
     } finally {
       // Not before its commit was validated, whatever the caller was told: it needs what is recorded while it is open.
       if (committing === undefined) await transaction.end();
       else committing.catch(() => {}).finally(() => transaction.end());
     }
+    if (frozen.length > 0) {
+      await until(signal, thaw(source, frozen));
+      thaws++;
+      attempt--; // that was no conflict
+      continue;
+    }
     // Full jitter: those who collided spread out instead of colliding again.
     const ceiling = Math.min(50, 2 ** attempt);
     await new Promise((resolve) => setTimeout(resolve, Math.random() * ceiling));
   }
+}
+
+function hasCode(error: unknown, code: ErrorCode): boolean {
+  return error instanceof ThermoclineError && error.code === code;
 }
 
 function idOf(bytes: Buffer): string {

@@ -48,7 +48,6 @@ test('a frozen shard is in the archive, and thaw brings it back', async () => {
   throws(() => db.getSync(key), 'ERR_FROZEN');
   await rejects(db.iterator().next(), 'ERR_FROZEN');
   await rejects(db.backup(space.folder()), 'ERR_FROZEN');
-  await rejects(db.putIf(key, 'v', { absent: true }), 'ERR_FROZEN');
   assert.deepEqual((await db.verify()).problems, []);
   await db.shards.thaw(1);
   assert.equal((await db.shards.get(1)).state, 'live');
@@ -75,6 +74,50 @@ test('writes thaw, in their order, and so do reads if the options say so', async
   const left: string[] = [];
   for await (const [name] of db.iterator()) left.push(name);
   assert.deepEqual(left, ['free']);
+});
+
+test('conditional writes and transactions thaw what they read', async () => {
+  const db = await filled();
+  const [key, other] = [await keyOf(db, 1), await keyOf(db, 2)];
+  const freeze = async (...ids: number[]) => {
+    for (const id of ids) await db.shards.freeze(id);
+  };
+  await freeze(1, 3);
+  assert.equal(await db.putIf(key, 'v', { absent: true }), false);
+  assert.equal(await db.putIf(key, 'new', { equals: `value of ${key}` }), true);
+  assert.equal(await db.get(key), 'new');
+  assert.equal((await db.shards.get(3)).state, 'frozen', 'only what is needed');
+
+  await freeze(1);
+  await rejects(db.batch([{ type: 'del', key, if: { equals: 'old' } }]), 'ERR_CONDITION');
+  assert.equal((await db.shards.get(1)).state, 'live');
+
+  await freeze(1, 2);
+  let runs = 0;
+  await db.transaction(async (tx) => {
+    runs++;
+    const [value] = await tx.getMany([key]);
+    if (await tx.has(other)) tx.put(other, `${value}er`);
+  });
+  assert.deepEqual([runs, await db.get(other)], [3, 'newer'], 'once for each shard, and once for good');
+
+  await freeze(1);
+  await rejects(
+    db.transaction(async (tx) => void (await tx.iterator().next())),
+    'ERR_FROZEN',
+  );
+  await rejects(
+    db.transaction((tx) => tx.get(key), { signal: AbortSignal.abort() }),
+    'ERR_ABORTED',
+  );
+  assert.equal((await db.shards.get(1)).state, 'frozen');
+  const refused = await db.transaction(async (tx) => {
+    const failure = await tx.get(key).catch((error) => error.code);
+    tx.put('free', 'v');
+    return failure;
+  });
+  assert.deepEqual([refused, await db.get('free')], ['ERR_FROZEN', 'v'], 'who handles the error goes on');
+  assert.equal(await db.transaction((tx) => tx.get(key), { retries: 0 }), 'new', 'a thaw is no conflict');
 });
 
 test('wrong calls and options are refused', async () => {
