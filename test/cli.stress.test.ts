@@ -19,10 +19,17 @@ async function stressed(db: string, ...flags: string[]): Promise<void> {
   while (written < 1000) written += figures(await succeed(args)).written ?? 0;
 }
 
-/** Makes a small database with a stress test and keeps it. */
+let original: Promise<string> | undefined;
+
+/** A small database that a stress test has made and kept: a copy, to be changed. */
 async function kept(name: string): Promise<string> {
+  original ??= (async () => {
+    const db = place.path('original.db');
+    await stressed(db, '--records', '1000');
+    return db;
+  })();
   const db = place.path(name);
-  await stressed(db, '--records', '1000');
+  for (const part of ['', '.stress']) cpSync(`${await original}${part}`, `${db}${part}`, { recursive: true });
   return db;
 }
 
