@@ -11,10 +11,12 @@ const space = new Workspace();
 test.after(() => space.clean());
 
 const MIB = 1 << 20;
+/** The committer waits a second, or for more than there may be in flight, so that no write ends while others are sent. */
+const HELD = { window: 1000, floor: '512MB', ceiling: '512MB' } as const;
 const keyOf = (i: number) => `key${String(i).padStart(6, '0')}`;
 
 test('a flood of writes asks for a pause by needsDrain, and says once when it is over', async () => {
-  const db = await space.open();
+  const db = await space.open({ group: HELD });
   const value = 'x'.repeat(MIB);
   assert.equal(db.needsDrain, false);
   let drained = 0;
@@ -47,7 +49,7 @@ test('a program that waits for drain gets through any amount of data', async () 
 });
 
 test('a drain listener that throws keeps no promise waiting', async () => {
-  const db = await space.open();
+  const db = await space.open({ group: HELD });
   const uncaught = once(process, 'uncaughtException');
   db.once('drain', () => {
     throw new Error('thrown by a listener');
@@ -60,11 +62,10 @@ test('a drain listener that throws keeps no promise waiting', async () => {
 });
 
 test('above maxInFlight writes are refused with ERR_BACKPRESSURE; the others are written, each in full', async () => {
-  const db = await space.open({ maxInFlight: '8MB' });
+  const db = await space.open({ maxInFlight: '8MB', group: HELD });
   const refused: number[] = [];
   const written: number[] = [];
   const values = Array.from({ length: 40 }, (_, i) => `${i}`.padEnd(4 * MIB, '.'));
-  // One turn sends far more than the engine can write meanwhile.
   const puts = values.map((value, i) =>
     db.put(keyOf(i), value).then(
       () => written.push(i),
