@@ -26,7 +26,7 @@ test('after every kill the shards are whole, verify finds nothing, and complete 
       let moves = 0;
       for (const wanted = 1 + random.below(6); moves < wanted; ) {
         const line = await child.line();
-        assert.ok(line !== undefined, (await child.end).stderr);
+        if (line === undefined) assert.fail((await child.end).stderr);
         if (line.startsWith('wrote')) last = Number(line.slice(6));
         else moves++;
       }

@@ -63,8 +63,7 @@ export class Child {
         this.#ended = true;
         this.#wake?.();
         const ending = { code, signal, stdout: this.#stdout, stderr: this.#stderr };
-        if (late)
-          reject(new Error(`the child did not end by itself in ${deadline} ms\n${this.#stdout}${this.#stderr}`));
+        if (late) reject(new Error(`the child did not end by itself in ${deadline} ms\n${this.#lastWords()}`));
         else resolve(ending);
       });
     });
@@ -96,8 +95,13 @@ export class Child {
     const line = await this.line();
     if (line === expected) return;
     this.process.kill('SIGKILL');
-    const { stdout, stderr } = await this.end;
-    throw new Error(`expected '${expected}' but the child said:\n${stdout}${stderr}`);
+    await this.end;
+    throw new Error(`expected '${expected}' but the child said:\n${this.#lastWords()}`);
+  }
+
+  /** The end of what it printed: some print without end. */
+  #lastWords(): string {
+    return this.#stdout.slice(-2000) + this.#stderr.slice(-8000);
   }
 
   kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<Ending> {

@@ -4,9 +4,9 @@
 // `batch/*` are 16 keys over all shards that are always written together. Shard 0 alone is restored, from snapshots of the
 // same round, so of it older values may come back; of the others the latest acknowledged value must be there.
 
-import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from '../../../lib/index.ts';
+import { report } from '../pipeline/report.ts';
 
 const [location, folder, round] = process.argv.slice(2) as [string, string, string];
 const db = await open(location, {
@@ -22,7 +22,7 @@ async function write(): Promise<void> {
     const value = `${round}.${n}`;
     await db.batch(keys.map((key) => ({ type: 'put' as const, key, value })));
     await db.put(`filler/${n % 300}`, value.padEnd(3000, '.'));
-    writeSync(1, `wrote ${n}\n`);
+    report(`wrote ${n}`);
   }
 }
 
@@ -30,9 +30,9 @@ async function move(): Promise<void> {
   for (let n = 0; ; n++) {
     const dir = join(folder, `${round}-${n}`);
     await db.shards.snapshot(0, dir);
-    writeSync(1, `snapshot ${n}\n`);
+    report(`snapshot ${n}`);
     await db.shards.restore(dir);
-    writeSync(1, `restored ${n}\n`);
+    report(`restored ${n}`);
     if (n % 3 === 2) await db.tiers.migrate({ from: 'hot', to: 'cold', filter: (key) => key.startsWith('filler') });
   }
 }
