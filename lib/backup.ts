@@ -10,6 +10,17 @@ export interface BackupOptions {
   keep?: number;
 }
 
+/** Options of `restore`. */
+export interface RestoreOptions {
+  /** Number of the backup. Default: the latest. */
+  id?: number;
+  /**
+   * Folders for the colder tiers of the backup, missing or empty; relative ones are relative to the database's. Default: `warm`
+   * and `cold` within the database's folder, wherever they were before. The database remembers them.
+   */
+  tiers?: { warm?: { path: string }; cold?: { path: string } };
+}
+
 /** One backup of a folder of backups. */
 export interface BackupInfo {
   /** Counts up from 1 in each folder. */
@@ -94,7 +105,6 @@ export async function verifyBackups(dir: string): Promise<{ backups: BackupInfo[
  *
  * @param dir the folder of the backups
  * @param location folder of the new database: missing or empty
- * @param options `id` of the backup; by default the latest
  * @throws ERR_CORRUPTION if the backup is damaged, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_NO_SPACE, ERR_IO
  * @example
  * ```ts
@@ -102,10 +112,20 @@ export async function verifyBackups(dir: string): Promise<{ backups: BackupInfo[
  * await restore('./backups', './restored');
  * ```
  */
-export async function restore(dir: string, location: string, options: { id?: number } = {}): Promise<void> {
-  const given = checkObject(options, new Set(['id']), 'of restore') ?? {};
+export async function restore(dir: string, location: string, options: RestoreOptions = {}): Promise<void> {
+  const given = checkObject(options, new Set(['id', 'tiers']), 'of restore') ?? {};
   const id = wholeNumber(given.id, 'id');
   const from = folder(dir, 'the folder of the backups');
   const to = folder(location, 'the location');
-  await call<undefined>((ticket) => native.restore(ticket, from, id, to));
+  const tiers = checkObject(given.tiers, new Set(['warm', 'cold']), 'of tiers') ?? {};
+  const [warm, cold] = [tierPath(tiers.warm, 'warm'), tierPath(tiers.cold, 'cold')];
+  await call<undefined>((ticket) => native.restore(ticket, from, id, to, warm, cold));
+}
+
+/** As it is given: a relative one stays so. */
+function tierPath(tier: unknown, name: string): string {
+  const given = checkObject(tier, new Set(['path']), `of tiers.${name}`);
+  if (given === undefined) return '';
+  folder(given.path, `tiers.${name}.path`);
+  return given.path as string;
 }

@@ -1,6 +1,14 @@
 export type { Alert, AlertName } from './alerts/alert.ts';
 export type { AlertOptions } from './alerts/options.ts';
-export { type BackupInfo, type BackupOptions, backups, restore, type VerifyReport, verifyBackups } from './backup.ts';
+export {
+  type BackupInfo,
+  type BackupOptions,
+  backups,
+  type RestoreOptions,
+  restore,
+  type VerifyReport,
+  verifyBackups,
+} from './backup.ts';
 export { Batch, type BatchOptions, type Savepoint } from './batch.ts';
 export { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './boundary.ts';
 export type { Change, ChangeDelete, ChangeDeleteRange, ChangeOperation, ChangePut } from './change.ts';

@@ -118,7 +118,8 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
 
   /**
    * Adds a backup of this moment to a folder of backups, beside the running work. Tables that an earlier backup in the
-   * folder has are not copied again. The new backup is read back and its checksums compared before this resolves.
+   * folder has are not copied again. The new backup is read back and its checksums compared before this resolves. Colder tiers
+   * and frozen shards are in it; migration, splits and thaws wait meanwhile.
    *
    * @throws ERR_INVALID_ARGUMENT, ERR_LOCKED if another backup is written there, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO,
    * ERR_CLOSED

@@ -232,7 +232,7 @@ interface NativeAddon {
   open(ticket: number, location: string, options: NativeOptions): void;
   destroy(ticket: number, location: string): void;
   backups(ticket: number, dir: string, verify: boolean): void;
-  restore(ticket: number, dir: string, id: number, location: string): void;
+  restore(ticket: number, dir: string, id: number, location: string, warm: string, cold: string): void;
   shardJob(): NativeShardJob;
   shardJobProgress(job: NativeShardJob): [bytes: number, total: number];
   shardJobAbort(job: NativeShardJob): void;

@@ -133,14 +133,18 @@ Napi::Value Backups(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// restore(ticket, dir, id, location)
+// restore(ticket, dir, id, location, warm, cold): paths of colder tiers, empty for their own place
 Napi::Value Restore(const Napi::CallbackInfo& info) {
+  TierPaths paths;
+  const std::string warm = info[4].As<Napi::String>().Utf8Value();
+  const std::string cold = info[5].As<Napi::String>().Utf8Value();
+  if (!warm.empty()) paths[Tier::kWarm] = warm;
+  if (!cold.empty()) paths[Tier::kCold] = cold;
   auto op = std::make_shared<AsyncOp<>>(info[0].As<Napi::Number>().DoubleValue());
-  op->execute = [dir = info[1].As<Napi::String>().Utf8Value(),
-                 id = info[2].As<Napi::Number>().Uint32Value(),
-                 location = info[3].As<Napi::String>().Utf8Value()](NoResult*) {
-    return RestoreBackup(dir, id, location);
-  };
+  op->execute =
+      [dir = info[1].As<Napi::String>().Utf8Value(), id = info[2].As<Napi::Number>().Uint32Value(),
+       location = info[3].As<Napi::String>().Utf8Value(),
+       paths = std::move(paths)](NoResult*) { return RestoreBackup(dir, id, location, paths); };
   StartAsync(Environment::Of(info.Env()), Registry::Get().pool(), std::move(op));
   return info.Env().Undefined();
 }

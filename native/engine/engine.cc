@@ -264,13 +264,12 @@ Status Engine::CreateBackup(const std::string& dir, uint32_t keep, Backup* out) 
         "the database has topics, and backups hold records alone: copy the folder of the closed "
         "database instead"};
   }
-  // Nor is one without its archive. No shard is frozen until the backup is made.
+  // The archive stays as it is, and so does what the colder tiers hold.
   const std::lock_guard no_freeze(freezer_->backups());
-  const std::shared_ptr<const Shards> shards = shards_.Load();
-  for (const ShardInfo& info : shards->table.shards()) {
-    if (info.frozen) return FrozenError(info);
-  }
-  return thermocline::CreateBackup(&store_, dir, keep, out);
+  std::unique_lock<std::mutex> no_steps;
+  if (stepper_) no_steps = stepper_->Lock();
+  return thermocline::CreateBackup(
+      {.hot = &store_, .tiers = tiers_.get(), .archives = ArchivesFolder()}, dir, keep, out);
 }
 
 std::vector<ShardReport> Engine::ShardReports() {
@@ -524,6 +523,7 @@ Status Engine::Destroy(const std::string& location) {
   }
   if (status.ok()) status = HotStore::Destroy(hot.string());
   if (!status.ok()) return status;
+  DeleteTierPaths(location);
   fs::remove(hot, error);  // both folders stay if somebody keeps files of their own in them
   fs::remove(root / kLockFile, error);
   if (error) return FromErrno(error.value(), "deleting the lock file");

@@ -194,7 +194,7 @@ class Engine {
   EngineGauges Gauges();
   std::vector<ShardReport> ShardReports();
   // See backup/backup.h. ERR_READ_ONLY for a database that is open read-only, ERR_INVALID_ARGUMENT
-  // for one with topics, which a backup would leave out; ERR_FROZEN if a shard is frozen.
+  // for one with topics, which a backup would leave out. Steps of migration wait meanwhile.
   Status CreateBackup(const std::string& dir, uint32_t keep, Backup* out);
   // Reads everything and changes nothing (backup/verify.h).
   Status Verify(VerifyReport* report);

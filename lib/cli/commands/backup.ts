@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type BackupInfo, restore, verifyBackups } from '../../index.ts';
 import { reading, writing } from '../database.ts';
@@ -30,8 +30,14 @@ export function addBackup(program: Command, output: Output): void {
     .argument('<dir>', 'folder of the backups')
     .argument('<db>', 'folder of the new database: missing or empty')
     .option('--id <number>', 'which backup; otherwise the latest', wholeNumber(1, 2 ** 32 - 1))
-    .action((dir: string, location: string, { id }: { id?: number }) => {
-      return restore(dir, location, id === undefined ? {} : { id });
+    .option('--warm <folder>', 'where the warm tier comes to; otherwise a folder of the database')
+    .option('--cold <folder>', 'where the cold tier comes to; likewise')
+    .action((dir: string, location: string, { id, warm, cold }: { id?: number; warm?: string; cold?: string }) => {
+      const tiers = {
+        ...(warm === undefined ? {} : { warm: { path: resolve(warm) } }),
+        ...(cold === undefined ? {} : { cold: { path: resolve(cold) } }),
+      };
+      return restore(dir, location, { tiers, ...(id === undefined ? {} : { id }) });
     });
   program
     .command('verify')

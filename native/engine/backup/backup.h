@@ -4,22 +4,31 @@
 // RocksDB's backup engine keeps the tables of all backups once, by session and file; what changes
 // from one backup to the next is copied, and the log with it.
 //
-//   <dir>/LOCK  one writer at a time
-//   <dir>/hot/  the backup engine's own: meta/, private/, shared_checksum/
+//   <dir>/LOCK        one writer at a time
+//   <dir>/hot/        the backup engine's own: meta/, private/, shared_checksum/
+//   <dir>/warm/, cold/   likewise, of colder tiers
+//   <dir>/archive/    of frozen shards (backup_parts.h)
 //
 // A backup is the database at one moment: every write acknowledged before the call is in it, and of
-// a batch all or nothing, as after a crash of the process.
+// a batch all or nothing, as after a crash of the process. With colder tiers no step of migration
+// may be under way meanwhile, so that what a tier holds does not change, and the moment of the hot
+// store is that of all.
 // Restoring never touches anything before every file of the backup was read and its checksum held.
+// The hot store is put in place last: before that there is no database, and what a restore that was
+// cut short has left is marked as such, for the next one to delete.
 //
 // Thread safety: all functions from any thread. They take long: never on a JavaScript thread.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "engine/status.h"
 #include "engine/tier/hot_store.h"
+#include "engine/tier/tier_paths.h"
+#include "engine/tier/tier_set.h"
 
 namespace thermocline {
 
@@ -30,11 +39,18 @@ struct Backup {
   uint32_t files = 0;
 };
 
+// What a backup is made of.
+struct BackupSource {
+  HotStore* hot = nullptr;
+  TierSet* tiers = nullptr;
+  std::string archives;  // the folder of the frozen shards
+};
+
 // Adds a backup to `dir`, which is created if it is missing, then deletes the oldest ones beyond
 // `keep` (0: keeps all). ERR_INVALID_ARGUMENT if the folder holds something else or backups of
-// another database, or if the database has colder tiers, which a backup would leave out; ERR_LOCKED
-// if somebody writes to it.
-Status CreateBackup(HotStore* store, const std::string& dir, uint32_t keep, Backup* out);
+// another database; ERR_LOCKED if somebody writes to it.
+// REQUIRES: no step of migration runs, and no shard is being frozen.
+Status CreateBackup(const BackupSource& source, const std::string& dir, uint32_t keep, Backup* out);
 
 // The backups of a folder, oldest first. ERR_NOT_FOUND if there are none.
 Status ListBackups(const std::string& dir, std::vector<Backup>* out);
@@ -44,7 +60,13 @@ Status VerifyBackups(const std::string& dir, std::vector<Backup>* out,
                      std::vector<std::string>* problems);
 
 // Makes a database in `location`, which must be missing or empty, from a backup (0: the latest).
-// ERR_CORRUPTION if anything of the backup is damaged, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT.
-Status RestoreBackup(const std::string& dir, uint32_t id, const std::string& location);
+// Colder tiers come to `paths`, or else to a folder of their name in `location`; these must be
+// missing or empty too. ERR_CORRUPTION if anything of the backup is damaged, ERR_NOT_FOUND,
+// ERR_INVALID_ARGUMENT.
+// `probe`, for tests, is asked between the steps; an error ends the restore there, as a crash
+// would.
+Status RestoreBackup(const std::string& dir, uint32_t id, const std::string& location,
+                     const TierPaths& paths = {},
+                     const std::function<Status(int step)>& probe = nullptr);
 
 }  // namespace thermocline

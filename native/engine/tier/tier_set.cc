@@ -42,9 +42,17 @@ std::pair<std::string_view, std::string> TierSet::RecordOf(int level) const {
 }
 
 Status TierSet::Open(const EngineOptions& options, const RocksShared& shared) {
+  Status status = ReadTierPaths(deps_.location, &moved_);
   for (const Tier tier : kColderTiers) {
-    Status status = OpenTier(tier, options, shared);
-    if (!status.ok()) return status;
+    if (status.ok()) status = OpenTier(tier, options, shared);
+  }
+  if (!status.ok()) return status;
+  // The records say so by now.
+  if (!moved_.empty() && !options.read_only) {
+    std::error_code ignored;
+    for (const auto& store : stores_)
+      fs::remove(store->directory() + "/" + kRestoringMark, ignored);
+    DeleteTierPaths(deps_.location);
   }
   for (size_t i = 0; i < filters_.size(); i++) {
     filters_[i]->SetMode(i + 1 < filters_.size() ? ExpiryMode::kMark : ExpiryMode::kDrop);
@@ -61,6 +69,7 @@ Status TierSet::OpenTier(Tier tier, const EngineOptions& options, const RocksSha
   Status status = deps_.hot->GetMeta(KeyOf(tier), &payload, &recorded);
   if (status.ok() && recorded) status = DecodeColderTier(payload, &record);
   if (!status.ok()) return status;
+  if (const auto moved = moved_.find(tier); moved != moved_.end()) record.path = moved->second;
   using enum TierOptions::Presence;
   if (wanted.presence == kRemoved) {
     return recorded ? RemoveTier(tier, record, options, shared) : Status();
@@ -179,7 +188,8 @@ Status TierSet::Find(const std::string& location, const std::string& hot_directo
   s = rocksdb::DB::OpenForReadOnly(options, hot_directory, families, &handles, &opened);
   if (!s.ok()) return Status::From(s, "opening the hot store");
   const std::unique_ptr<rocksdb::DB> db(opened);
-  Status status;
+  TierPaths moved;
+  Status status = ReadTierPaths(location, &moved);
   for (const Tier tier : kColderTiers) {
     const std::string_view key = KeyOf(tier);
     std::string sealed;
@@ -188,6 +198,7 @@ Status TierSet::Find(const std::string& location, const std::string& hot_directo
     ColderTierRecord record;
     status = OpenMeta(key, sealed, &payload);
     if (status.ok()) status = DecodeColderTier(payload, &record);
+    if (const auto at = moved.find(tier); at != moved.end()) record.path = at->second;
     if (status.ok()) found->push_back({Absolute(location, record.path), record.identity.uuid});
   }
   for (rocksdb::ColumnFamilyHandle* handle : handles) {

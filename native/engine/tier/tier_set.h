@@ -28,6 +28,7 @@
 #include "engine/tier/expiry_filter.h"
 #include "engine/tier/hot_store.h"
 #include "engine/tier/range_intents.h"
+#include "engine/tier/tier_paths.h"
 #include "engine/tier/tier_store.h"
 #include "engine/tier/view_latch.h"
 
@@ -91,6 +92,7 @@ class TierSet {
   Status DropIntents(const EngineOptions& options);
 
   const Dependencies deps_;
+  TierPaths moved_;  // by a restore: take precedence over hot's records
   std::vector<std::unique_ptr<TierStore>> stores_;  // hotter first
   std::vector<std::string> paths_;                  // as recorded, likewise
   std::vector<std::shared_ptr<ExpiryFilterFactory>> filters_;
