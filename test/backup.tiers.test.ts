@@ -44,6 +44,31 @@ function largest(dir: string): string {
   return filesOf(dir, /\.(sst|log)$/).sort((a, b) => statSync(b).size - statSync(a).size)[0] as string;
 }
 
+function replaceFolder(from: string, to: string): void {
+  rmSync(to, { recursive: true });
+  cpSync(from, to, { recursive: true });
+}
+
+/** Gives an archive the name of another. */
+function renameArchive(dir: string): void {
+  const [name] = readdirSync(path.join(dir, 'archive')) as [string];
+  const digit = name.endsWith('0') ? '1' : '0';
+  cpSync(path.join(dir, 'archive', name), path.join(dir, 'archive', name.slice(0, -1) + digit), { recursive: true });
+  rmSync(path.join(dir, 'archive', name), { recursive: true });
+}
+
+/** RocksDB writes it in hexadecimal and has no checksum of it. */
+function flipMetadata(file: string): void {
+  const lines = readFileSync(file, 'latin1').split('\n');
+  const at = lines.findIndex((line) => line.startsWith('metadata '));
+  const hex = (lines[at] as string).slice('metadata '.length);
+  const bytes = Buffer.from(hex, 'hex');
+  const number = bytes.indexOf('cold 1') + 'cold '.length;
+  bytes[number] = '2'.charCodeAt(0);
+  lines[at] = `metadata ${bytes.toString('hex').toUpperCase()}`;
+  writeFileSync(file, lines.join('\n'), 'latin1');
+}
+
 function flip(file: string, at: number): void {
   const bytes = readFileSync(file);
   bytes[at] = (bytes[at] as number) ^ 0x40;
@@ -213,18 +238,77 @@ async function spread2(db: Text): Promise<void> {
   await put(db, 400, 600, 'hot');
 }
 
+test('a restored database and its original never take the cold tier of the other', async () => {
+  const cold = path.join(space.folder(), 'slow-disk');
+  const options = { ...text, tiers: { cold: { path: cold } } };
+  const db = await make(options);
+  await spread2(db);
+  const state = await content(db);
+  const dir = space.folder();
+  await db.backup(dir);
+  await db.close();
+  const location = space.folder();
+  await restore(dir, location);
+  await rejects(open(location, options), 'ERR_INVALID_ARGUMENT', /the restored cold tier is at/);
+  await rejects(open(location, { ...options, readOnly: true }), 'ERR_INVALID_ARGUMENT', /the restored cold tier is at/);
+  const copy = space.adopt(await open(location, text));
+  await copy.tiers.migrate({ from: 'hot', to: 'cold' });
+  await copy.close();
+  await rejects(open(location, options), 'ERR_INVALID_ARGUMENT', /another database/);
+  const mine = path.join(location, 'cold');
+  await rejects(
+    open(db.location, { ...text, tiers: { cold: { path: mine } } }),
+    'ERR_INVALID_ARGUMENT',
+    /another database/,
+  );
+  const original = space.adopt(await open(db.location, options));
+  assert.deepEqual(await content(original), state);
+  const again = space.adopt(await open(location, text));
+  assert.deepEqual(await content(again), state);
+  await again.backup(dir); // of the same database, it says
+  const third = space.folder();
+  await restore(dir, third);
+  assert.deepEqual(await contentAt(third), state);
+});
+
+test('folders that restores have begun are filled again, and tiers need folders of their own', async () => {
+  const db = await make();
+  await spread(db);
+  const state = await content(db);
+  const dir = space.folder();
+  await db.backup(dir);
+  const location = space.folder();
+  mkdirSync(path.join(location, 'warm'), { recursive: true }); // killed before the mark
+  mkdirSync(path.join(location, 'disks/cold'), { recursive: true });
+  const refused = ['hot', 'hot/x', 'hot.restoring', 'archive', 'topics', '.', '..', 'warm', 'warm/x', 'x'];
+  for (const name of refused) {
+    const tiers = { cold: { path: name }, ...(name === 'x' ? { warm: { path: 'x' } } : {}) };
+    await rejects(restore(dir, location, { tiers }), 'ERR_INVALID_ARGUMENT', /cannot be put in/);
+  }
+  assert.deepEqual(readdirSync(location).sort(), ['disks', 'warm']);
+  await restore(dir, location, { tiers: { cold: { path: 'disks/cold' } } });
+  assert.deepEqual(await contentAt(location), state);
+});
+
 test('damage of any part is named, and nothing is made of it', async () => {
   const db = await make();
   await spread(db);
   await db.shards.freeze(0);
   const sound = space.folder();
   await db.backup(sound);
+  const foreign = await make();
+  await spread(foreign);
+  const other = space.folder();
+  await foreign.backup(other);
   const damages: [string, (dir: string) => void][] = [
+    ['the cold tier of another database', (dir) => replaceFolder(path.join(other, 'cold'), path.join(dir, 'cold'))],
+    ['a byte of what names the parts', (dir) => flipMetadata(path.join(dir, 'hot/meta/1'))],
     ['a byte of the cold tier', (dir) => flip(largest(path.join(dir, 'cold')), 500)],
     ['a byte of the warm tier', (dir) => flip(largest(path.join(dir, 'warm')), 500)],
     ['no cold tier', (dir) => rmSync(path.join(dir, 'cold'), { recursive: true })],
     ['no backup of the warm tier', (dir) => rmSync(path.join(dir, 'warm/meta/1'))],
     ['a byte of the archive', (dir) => flip(largest(path.join(dir, 'archive')), 300)],
+    ['the archive of another', (dir) => renameArchive(dir)],
     ['no archive', (dir) => rmSync(path.join(dir, 'archive'), { recursive: true })],
   ];
   for (const [what, damage] of damages) {

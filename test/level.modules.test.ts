@@ -40,7 +40,7 @@ test('quadstore keeps a graph, finds by pattern and in order, and finds it again
   const factory = new DataFactory();
   const node = (name: string) => factory.namedNode(`ex://${name}`);
   const open = async () => {
-    const store = new Quadstore({ backend: new ThermoclineLevel(location), dataFactory: factory as never });
+    const store = new Quadstore({ backend: new ThermoclineLevel(location) as never, dataFactory: factory as never });
     await store.open();
     return store;
   };

@@ -21,9 +21,8 @@ class BackupTest : public test::EngineTest {
  protected:
   // A database with a cold tier in a folder of its own and a frozen shard, and a backup of it.
   void Make() {
-    EngineOptions options = test::SmallOptions(2);
-    options.tiers.cold.presence = TierOptions::Presence::kWanted;
-    options.tiers.cold.path = folder_ / "original-cold";
+    EngineOptions options = test::TieredOptions(2, /*warm=*/false);
+    options.tiers.at(Tier::kCold).path = folder_ / "original-cold";
     Open(options);
     for (int i = 0; i < 200; i++) {
       ASSERT_THAT(Put(engine(), "key/" + std::to_string(i), "value"), IsOk());
@@ -37,6 +36,8 @@ class BackupTest : public test::EngineTest {
     EXPECT_EQ(backup.id, 1u);
     Close();
   }
+
+  fs::path In(const char* name) { return fs::path(folder_ / name); }
 
   Status Restore(int end_at) {
     return RestoreBackup(folder_ / "backups", 0, folder_ / "restored",
@@ -58,8 +59,8 @@ class BackupTest : public test::EngineTest {
     ASSERT_THAT(restored->Verify(&report), IsOk());
     EXPECT_THAT(report.problems, testing::IsEmpty());
     restored->Close();
-    EXPECT_FALSE(fs::exists(folder_ / "restored" / kTierPathsFile));
-    EXPECT_FALSE(fs::exists(folder_ / "slow" / kRestoringMark));
+    EXPECT_FALSE(fs::exists(In("restored") / kTierPathsFile));
+    EXPECT_FALSE(fs::exists(In("slow") / kRestoringMark));
   }
 };
 
@@ -72,7 +73,7 @@ TEST_F(BackupTest, ARestoreThatEndsAtAnyStepIsDoneAgain) {
     if (status.ok()) break;
     ASSERT_THAT(status, HasCode(Code::kAborted));
     ended++;
-    const bool there = fs::exists(folder_ / "restored" / "hot");
+    const bool there = fs::exists(In("restored") / "hot");
     if (there) {
       // The database is complete: a restore must not touch it any more.
       EXPECT_THAT(Restore(-1), HasCode(Code::kInvalidArgument));
@@ -95,7 +96,7 @@ TEST_F(BackupTest, WhatIsNotOfARestoreToThisPlaceIsLeftAlone) {
                             {{Tier::kCold, folder_ / "slow"}}),
               HasCode(Code::kInvalidArgument));
   EXPECT_FALSE(fs::exists(folder_ / "elsewhere"));
-  EXPECT_TRUE(fs::exists(folder_ / "slow" / kRestoringMark));
+  EXPECT_TRUE(fs::exists(In("slow") / kRestoringMark));
   ASSERT_THAT(Restore(-1), IsOk());
   ExpectWhole();
 }

@@ -10,7 +10,7 @@
 #include "engine/backup/backup_parts.h"
 #include "engine/platform/file_lock.h"
 #include "engine/snapshot/manifest.h"
-#include "engine/snapshot/shard_restore.h"
+#include "engine/tier/meta.h"
 
 namespace thermocline {
 
@@ -56,7 +56,10 @@ Status CheckSameDatabase(const std::vector<rocksdb::BackupInfo>& infos, const st
                          const std::string& dir) {
   for (const rocksdb::BackupInfo& info : infos) {
     BackupParts parts;
-    if (DecodeBackupParts(info.app_metadata, &parts) && parts.owner == owner) continue;
+    const Status status = DecodeBackupParts(info.app_metadata, &parts);
+    // Whose a damaged one is cannot be told; it is no reason to make no more.
+    if (status.code() == Code::kCorruption || (status.ok() && parts.owner == owner)) continue;
+    if (status.code() == Code::kFormatVersion) return status;
     return {Code::kInvalidArgument,
             dir + " holds backups of another database: give each database a folder of its own"};
   }
@@ -85,7 +88,7 @@ Backup Describe(const std::string& dir, const rocksdb::BackupInfo& info) {
   Backup backup{info.backup_id, static_cast<uint64_t>(info.timestamp) * 1000, info.size,
                 info.number_files};
   BackupParts parts;
-  if (!DecodeBackupParts(info.app_metadata, &parts)) return backup;
+  if (!DecodeBackupParts(info.app_metadata, &parts).ok()) return backup;
   for (const auto& [tier, number] : parts.colder) {
     std::unique_ptr<rocksdb::BackupEngineReadOnly> engine;
     rocksdb::BackupInfo one;
@@ -111,7 +114,7 @@ Status DeleteUnnamed(const std::string& dir, rocksdb::BackupEngine* hot) {
   std::set<std::string> archives;
   for (const rocksdb::BackupInfo& info : infos) {
     BackupParts parts;
-    if (!DecodeBackupParts(info.app_metadata, &parts)) continue;
+    if (!DecodeBackupParts(info.app_metadata, &parts).ok()) continue;
     for (const auto& [tier, number] : parts.colder) colder[tier].insert(number);
     archives.insert(parts.archives.begin(), parts.archives.end());
   }
@@ -147,7 +150,8 @@ Status AddParts(const BackupSource& source, const std::string& dir, BackupParts*
     status = OpenBackups(dir, tier, &engine);
     uint32_t number = 0;
     rocksdb::DB* const db = source.tiers->store(level).db();
-    if (status.ok()) status = AddBackup(engine.get(), db, /*has_log=*/true, "", &number);
+    if (status.ok())
+      status = AddBackup(engine.get(), db, /*has_log=*/true, EncodeColderMark(*parts), &number);
     if (status.ok()) parts->colder[tier] = number;
   }
   return status;
@@ -157,22 +161,12 @@ Status AddParts(const BackupSource& source, const std::string& dir, BackupParts*
 void VerifyParts(const std::string& dir, const BackupParts& parts, const std::string& name,
                  std::vector<std::string>* problems) {
   for (const auto& [tier, number] : parts.colder) {
-    std::unique_ptr<rocksdb::BackupEngineReadOnly> engine;
-    const std::string where = name + "the " + std::string(TierName(tier)) + " tier: ";
-    const Status status = OpenBackupsReadOnly(dir, tier, &engine);
-    if (!status.ok()) {
-      problems->push_back(where + "it is missing");
-      continue;
-    }
-    const rocksdb::IOStatus s = engine->VerifyBackup(number, true);
-    if (!s.ok()) problems->push_back(where + s.ToString());
+    const Status status = VerifyColderPart(dir, parts, tier);
+    if (!status.ok()) problems->push_back(name + std::string(status.message()));
   }
   for (const std::string& archive : parts.archives) {
-    SnapshotManifest manifest;
-    const Status status =
-        VerifySnapshot((fs::path(dir) / kBackupArchives / archive).string(), nullptr, &manifest);
-    if (!status.ok())
-      problems->push_back(name + "a frozen shard: " + std::string(status.message()));
+    const Status status = VerifyArchivePart(dir, archive);
+    if (!status.ok()) problems->push_back(name + std::string(status.message()));
   }
 }
 
@@ -197,7 +191,8 @@ Status CreateBackup(const BackupSource& source, const std::string& dir, uint32_t
   if (!status.ok()) return status;
   std::vector<rocksdb::BackupInfo> infos;
   engine->GetBackupInfo(&infos);
-  BackupParts parts{.owner = source.hot->identity().uuid, .colder = {}, .archives = {}};
+  BackupParts parts{
+      .owner = source.hot->identity().uuid, .nonce = NewUuid(), .colder = {}, .archives = {}};
   status = CheckSameDatabase(infos, parts.owner, dir);
   if (!status.ok()) return status;
 
@@ -245,9 +240,8 @@ Status VerifyBackups(const std::string& dir, std::vector<Backup>* out,
   for (const rocksdb::BackupInfo& info : infos) {
     const std::string name = "backup " + std::to_string(info.backup_id) + ": ";
     BackupParts parts;
-    if (!DecodeBackupParts(info.app_metadata, &parts)) {
-      problems->push_back(name + "this version of Thermocline did not make it");
-    }
+    const Status known = DecodeBackupParts(info.app_metadata, &parts);
+    if (!known.ok()) problems->push_back(name + std::string(known.message()));
     const rocksdb::IOStatus s = engine->VerifyBackup(info.backup_id, true);
     if (!s.ok()) problems->push_back(name + s.ToString());
     VerifyParts(dir, parts, name, problems);

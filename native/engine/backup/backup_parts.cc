@@ -19,9 +19,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Version 1 has the owner alone. Both: "thermocline backup <version> <owner, hexadecimal>", and in
-// version 2 lines "<tier> <number>" and "archive <name>".
+// "thermocline backup 2 <owner> <nonce>", both hexadecimal, lines "<tier> <number>" and
+// "archive <name>", and "crc <CRC-32C of all before it>": RocksDB keeps none of it. Version 1 is
+// "thermocline backup 1 <owner>" alone.
 constexpr std::string_view kMark = "thermocline backup ";
+constexpr std::string_view kColderMark = "thermocline part ";
+constexpr std::string_view kCrcLine = "\ncrc ";
+constexpr size_t kUuidHex = 32;
 constexpr std::string_view kArchiveLine = "archive ";
 
 std::string Hex(std::string_view bytes) {
@@ -44,10 +48,25 @@ bool Unhex(std::string_view text, std::string* bytes) {
   return true;
 }
 
+std::string Hex32(uint32_t number) {
+  char hex[8 + 1];
+  std::snprintf(hex, sizeof hex, "%08x", number);
+  return hex;
+}
+
+// "<family>-<8 hexadecimal digits>", and nothing that leads out of the folder.
+bool IsArchiveName(const std::string& name) {
+  uint32_t id = 0;
+  uint32_t generation = 0;
+  return name.size() > 9 && name[name.size() - 9] == '-' &&
+         ParseShardColumnFamilyName(ArchiveFolderOf(name), &id, &generation) &&
+         name.find_first_not_of("0123456789abcdef", name.size() - 8) == std::string::npos;
+}
+
 bool DecodeLine(std::string_view line, BackupParts* parts) {
   if (line.starts_with(kArchiveLine)) {
     parts->archives.emplace_back(line.substr(kArchiveLine.size()));
-    return parts->archives.back().find('/') == std::string::npos;
+    return IsArchiveName(parts->archives.back());
   }
   for (const Tier tier : {Tier::kWarm, Tier::kCold}) {
     const std::string prefix = std::string(TierName(tier)) + " ";
@@ -82,9 +101,7 @@ Status SyncFile(const std::string& path) {
 Status NameOf(const std::string& folder, const std::string& family, std::string* name) {
   std::string manifest;
   Status status = ReadWholeFile(folder + "/" + kManifestName, &manifest);
-  char suffix[1 + 8 + 1];
-  std::snprintf(suffix, sizeof suffix, "-%08x", Crc32c(manifest));
-  *name = family + suffix;
+  *name = family + "-" + Hex32(Crc32c(manifest));
   return status;
 }
 
@@ -105,30 +122,78 @@ Status TakeArchive(const std::string& from, const std::string& to) {
 }  // namespace
 
 std::string EncodeBackupParts(const BackupParts& parts) {
-  const bool more = !parts.colder.empty() || !parts.archives.empty();
-  std::string text = std::string(kMark) + (more ? "2 " : "1 ") + Hex(parts.owner);
+  std::string text = std::string(kMark) + "2 " + Hex(parts.owner) + " " + Hex(parts.nonce);
   for (const auto& [tier, number] : parts.colder) {
     text += "\n" + std::string(TierName(tier)) + " " + std::to_string(number);
   }
   for (const std::string& name : parts.archives) text += "\n" + std::string(kArchiveLine) + name;
-  return text;
+  return text + std::string(kCrcLine) + Hex32(Crc32c(text));
 }
 
-bool DecodeBackupParts(std::string_view metadata, BackupParts* parts) {
+std::string EncodeColderMark(const BackupParts& parts) {
+  return std::string(kColderMark) + Hex(parts.owner) + " " + Hex(parts.nonce);
+}
+
+Status DecodeBackupParts(std::string_view metadata, BackupParts* parts) {
   *parts = {};
-  const std::string_view first = metadata.substr(0, metadata.find('\n'));
-  if (!first.starts_with(kMark) || first.size() < kMark.size() + 2) return false;
-  const std::string_view version = first.substr(kMark.size(), 2);
-  if (version != "1 " && version != "2 ") return false;
-  if (!Unhex(first.substr(kMark.size() + 2), &parts->owner)) return false;
-  metadata.remove_prefix(first.size());
+  if (!metadata.starts_with(kMark)) {
+    return {Code::kInvalidArgument, "Thermocline did not make it"};
+  }
+  const Status damaged(Code::kCorruption, "the list of its parts is damaged");
+  const std::string_view rest = metadata.substr(kMark.size());
+  if (rest.starts_with("1 ")) {
+    return rest.size() == 2 + kUuidHex && Unhex(rest.substr(2), &parts->owner) ? Status() : damaged;
+  }
+  const size_t crc = metadata.rfind(kCrcLine);
+  if (crc == std::string_view::npos ||
+      metadata.substr(crc + kCrcLine.size()) != Hex32(Crc32c(metadata.substr(0, crc)))) {
+    return damaged;
+  }
+  if (!rest.starts_with("2 ")) {
+    return {Code::kFormatVersion, "a newer Thermocline made it: update thermocline"};
+  }
+  metadata = metadata.substr(kMark.size() + 2, crc - kMark.size() - 2);
+  if (metadata.size() < 2 * kUuidHex + 1 || !Unhex(metadata.substr(0, kUuidHex), &parts->owner) ||
+      !Unhex(metadata.substr(kUuidHex + 1, kUuidHex), &parts->nonce)) {
+    return damaged;
+  }
+  metadata.remove_prefix(2 * kUuidHex + 1);
   while (!metadata.empty()) {
     metadata.remove_prefix(1);
     const std::string_view line = metadata.substr(0, metadata.find('\n'));
-    if (!DecodeLine(line, parts)) return false;
+    if (!DecodeLine(line, parts)) return damaged;
     metadata.remove_prefix(line.size());
   }
-  return true;
+  return {};
+}
+
+Status VerifyColderPart(const std::string& dir, const BackupParts& parts, Tier tier) {
+  const std::string where = "its " + std::string(TierName(tier)) + " tier ";
+  std::unique_ptr<rocksdb::BackupEngineReadOnly> engine;
+  Status status = OpenBackupsReadOnly(dir, tier, &engine);
+  if (status.code() == Code::kNotFound) return {Code::kCorruption, where + "is missing"};
+  if (!status.ok()) return status;
+  const uint32_t number = parts.colder.at(tier);
+  const rocksdb::IOStatus s = engine->VerifyBackup(number, /*verify_with_checksum=*/true);
+  if (!s.ok()) return {Code::kCorruption, where + "is damaged: " + s.ToString()};
+  rocksdb::BackupInfo info;
+  if (!engine->GetBackupInfo(number, &info).ok() || info.app_metadata != EncodeColderMark(parts)) {
+    return {Code::kCorruption, where + "is of another backup"};
+  }
+  return {};
+}
+
+Status VerifyArchivePart(const std::string& dir, const std::string& name) {
+  const std::string folder = (fs::path(dir) / kBackupArchives / name).string();
+  std::string expected;
+  SnapshotManifest manifest;
+  Status status = NameOf(folder, ArchiveFolderOf(name), &expected);
+  if (status.ok()) status = VerifySnapshot(folder, nullptr, &manifest);
+  if (status.ok() && expected != name) {
+    status = {Code::kCorruption, folder + " is another archive than its name says"};
+  }
+  if (status.ok()) return {};
+  return {Code::kCorruption, "a frozen shard: " + std::string(status.message())};
 }
 
 Status OpenBackups(const std::string& dir, Tier tier, std::unique_ptr<rocksdb::BackupEngine>* out) {

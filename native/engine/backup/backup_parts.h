@@ -27,19 +27,27 @@ inline constexpr const char* kBackupArchives = "archive";
 
 struct BackupParts {
   std::string owner;                  // the hot store's UUID
+  std::string nonce;                  // random; the backups of colder stores have it too
   std::map<Tier, uint32_t> colder;    // the number of its backup in the tier's folder
   std::vector<std::string> archives;  // folders in `archive/`
 };
 
 std::string EncodeBackupParts(const BackupParts& parts);
-// False: not of ours, or of a newer version.
-bool DecodeBackupParts(std::string_view metadata, BackupParts* parts);
+// The metadata of the colder stores' backups: which backup of which database they belong to.
+std::string EncodeColderMark(const BackupParts& parts);
+// ERR_INVALID_ARGUMENT if it is not of ours, ERR_FORMAT_VERSION, ERR_CORRUPTION.
+Status DecodeBackupParts(std::string_view metadata, BackupParts* parts);
 
 // The backup engine of a tier in a folder of backups.
 Status OpenBackups(const std::string& dir, Tier tier, std::unique_ptr<rocksdb::BackupEngine>* out);
 // Without creating anything: RocksDB's own opening makes folders. ERR_NOT_FOUND.
 Status OpenBackupsReadOnly(const std::string& dir, Tier tier,
                            std::unique_ptr<rocksdb::BackupEngineReadOnly>* out);
+
+// Reads every file of a colder store's backup, or an archive's. ERR_CORRUPTION, also if it is of
+// another backup or another shard.
+Status VerifyColderPart(const std::string& dir, const BackupParts& parts, Tier tier);
+Status VerifyArchivePart(const std::string& dir, const std::string& name);
 
 // Copies the archives of a table's frozen shards, each once for all backups, and names them.
 // `table` gives the present one: a shard that is thawed meanwhile is left out. Durable on return.

@@ -11,8 +11,7 @@
 #include "engine/platform/file.h"
 #include "engine/platform/file_lock.h"
 #include "engine/snapshot/archive.h"
-#include "engine/snapshot/manifest.h"
-#include "engine/snapshot/shard_restore.h"
+#include "engine/tier/meta.h"
 
 namespace thermocline {
 
@@ -71,6 +70,17 @@ bool IsLeftover(const fs::path& folder, const std::string& location) {
   });
 }
 
+// Whether a path is a folder or lies in it. Both are absolute and normal.
+bool IsWithin(const fs::path& path, const fs::path& folder) {
+  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first ==
+         folder.end();
+}
+
+bool IsTierOrArchive(const std::string& name) {
+  return name == kArchiveDirectory || name == TierName(Tier::kWarm) ||
+         name == TierName(Tier::kCold);
+}
+
 // OK if nothing that is not ours would be touched.
 Status CheckTarget(const std::string& location, const std::vector<Part>& parts) {
   std::error_code error;
@@ -85,10 +95,12 @@ Status CheckTarget(const std::string& location, const std::vector<Part>& parts) 
   for (const std::string& name : names) {
     if (name == kLockFile || name == kHotRestoring || name.starts_with(kTierPathsFile)) continue;
     const fs::path path = (fs::path(location) / name).lexically_normal();
+    // CheckPart looks into what is to be filled; a restore of another backup may have made others.
     const bool part = std::any_of(parts.begin(), parts.end(), [&](const Part& one) {
-      return !one.is_hot_store() && one.target == path;
+      return !one.is_hot_store() && IsWithin(one.target, path);
     });
-    if (part || IsLeftover(path, location)) continue;  // CheckPart looks into it
+    if (part || IsLeftover(path, location)) continue;
+    if (IsTierOrArchive(name) && fs::is_empty(path, error)) continue;
     return {Code::kInvalidArgument,
             location + " is not empty (" + name + " is in it): choose a new folder"};
   }
@@ -138,34 +150,28 @@ Status Find(rocksdb::BackupEngineReadOnly* engine, uint32_t id, const std::strin
     return {Code::kNotFound,
             "there is no backup" + (id == 0 ? "" : " " + std::to_string(id)) + " in " + dir};
   }
-  if (DecodeBackupParts(out->app_metadata, parts)) return {};
-  return {Code::kInvalidArgument,
-          dir + " holds backups that this version of Thermocline did not make"};
+  const Status known = DecodeBackupParts(out->app_metadata, parts);
+  if (known.ok()) return {};
+  const char* what = known.code() == Code::kCorruption ? " is damaged: " : ": ";
+  return {known.code(), "backup " + std::to_string(out->backup_id) + " in " + dir + what +
+                            std::string(known.message())};
 }
 
 // Reads every byte of it.
-Status Verify(const std::string& dir, uint32_t id, const std::vector<Part>& parts) {
-  const std::string damaged = "backup " + std::to_string(id) + " in " + dir + " is damaged: ";
-  for (const Part& part : parts) {
-    if (part.names.empty()) {
-      std::unique_ptr<rocksdb::BackupEngineReadOnly> engine;
-      Status status = OpenBackupsReadOnly(dir, part.tier, &engine);
-      if (status.code() == Code::kNotFound) {
-        return {Code::kCorruption,
-                damaged + "its " + std::string(TierName(part.tier)) + " tier is missing"};
-      }
-      if (!status.ok()) return status;
-      const rocksdb::IOStatus s = engine->VerifyBackup(part.number, true);
-      if (!s.ok()) return {Code::kCorruption, damaged + s.ToString()};
-    }
-    for (const std::string& name : part.names) {
-      SnapshotManifest manifest;
-      const Status status =
-          VerifySnapshot((fs::path(dir) / kBackupArchives / name).string(), nullptr, &manifest);
-      if (!status.ok()) return {Code::kCorruption, damaged + std::string(status.message())};
-    }
+Status Verify(rocksdb::BackupEngineReadOnly* hot, const std::string& dir, uint32_t id,
+              const BackupParts& parts) {
+  Status status;
+  const rocksdb::IOStatus s = hot->VerifyBackup(id, /*verify_with_checksum=*/true);
+  if (!s.ok()) status = {Code::kCorruption, s.ToString()};
+  for (const auto& [tier, number] : parts.colder) {
+    if (status.ok()) status = VerifyColderPart(dir, parts, tier);
   }
-  return {};
+  for (const std::string& name : parts.archives) {
+    if (status.ok()) status = VerifyArchivePart(dir, name);
+  }
+  if (status.code() != Code::kCorruption) return status;
+  return {Code::kCorruption, "backup " + std::to_string(id) + " in " + dir +
+                                 " is damaged: " + std::string(status.message())};
 }
 
 // Makes a folder ready to be filled: marked, and without anything else. REQUIRES: CheckPart.
@@ -240,7 +246,9 @@ std::vector<Part> PartsOf(const BackupParts& parts, uint32_t id, const std::stri
   for (const auto& [tier, number] : parts.colder) {
     const auto given = paths.find(tier);
     const std::string path = given != paths.end() ? given->second : std::string(TierName(tier));
-    all.push_back({(fs::path(location) / path).lexically_normal(), tier, number, {}});
+    fs::path target = (fs::path(location) / path).lexically_normal();
+    if (!target.has_filename()) target = target.parent_path();  // a slash at its end
+    all.push_back({target, tier, number, {}});
   }
   if (!parts.archives.empty()) {
     all.push_back({fs::path(location) / kArchiveDirectory, Tier::kHot, 0, parts.archives});
@@ -249,11 +257,32 @@ std::vector<Part> PartsOf(const BackupParts& parts, uint32_t id, const std::stri
   return all;
 }
 
-Status CheckPaths(const BackupParts& parts, const TierPaths& paths, uint32_t id) {
+// Whether the folders that are given for tiers can be filled side by side.
+Status CheckPaths(const BackupParts& found, const std::vector<Part>& parts, const TierPaths& paths,
+                  uint32_t id, const std::string& location) {
   for (const auto& [tier, path] : paths) {
-    if (parts.colder.contains(tier)) continue;
+    if (found.colder.contains(tier)) continue;
     return {Code::kInvalidArgument, "backup " + std::to_string(id) + " has no " +
                                         std::string(TierName(tier)) + " tier to be put in " + path};
+  }
+  std::vector<fs::path> taken;
+  for (const std::string_view name :
+       {std::string_view("hot"), std::string_view(kHotRestoring),
+        std::string_view(kArchiveDirectory), std::string_view("topics")}) {
+    taken.push_back(fs::path(location) / name);
+  }
+  for (const Part& part : parts) {
+    if (part.tier == Tier::kHot) continue;
+    bool free = !IsWithin(location, part.target);
+    for (const fs::path& other : taken) {
+      free &= !IsWithin(part.target, other) && !IsWithin(other, part.target);
+    }
+    if (!free) {
+      return {Code::kInvalidArgument, "the " + std::string(TierName(part.tier)) +
+                                          " tier cannot be put in " + part.target.string() +
+                                          ": it needs a folder of its own"};
+    }
+    taken.push_back(part.target);
   }
   return {};
 }
@@ -262,18 +291,16 @@ Status CheckPaths(const BackupParts& parts, const TierPaths& paths, uint32_t id)
 
 Status RestoreBackup(const std::string& dir, uint32_t id, const std::string& location,
                      const TierPaths& paths, const std::function<Status(int step)>& probe) {
-  Status status = CheckTarget(location, {});
-  if (!status.ok()) return status;
   std::unique_ptr<rocksdb::BackupEngineReadOnly> engine;
-  status = OpenBackupsReadOnly(dir, Tier::kHot, &engine);
+  Status status = OpenBackupsReadOnly(dir, Tier::kHot, &engine);
   rocksdb::BackupInfo info;
   BackupParts found;
   if (status.ok()) status = Find(engine.get(), id, dir, &info, &found);
-  if (status.ok()) status = CheckPaths(found, paths, info.backup_id);
   if (!status.ok()) return status;
   const std::vector<Part> parts = PartsOf(found, info.backup_id, location, paths);
-  status = CheckAll(location, parts);
-  if (status.ok()) status = Verify(dir, info.backup_id, parts);
+  status = CheckPaths(found, parts, paths, info.backup_id, location);
+  if (status.ok()) status = CheckAll(location, parts);
+  if (status.ok()) status = Verify(engine.get(), dir, info.backup_id, found);
   if (!status.ok()) return status;
 
   std::error_code error;
@@ -291,11 +318,12 @@ Status RestoreBackup(const std::string& dir, uint32_t id, const std::string& loc
   for (const Part& part : parts) {
     if (next()) status = Fill(dir, part, location);
   }
-  TierPaths placed;
+  MovedTiers placed;
   for (const Part& part : parts) {
     if (part.tier == Tier::kHot) continue;
     const auto given = paths.find(part.tier);
-    placed[part.tier] = given != paths.end() ? given->second : std::string(TierName(part.tier));
+    placed[part.tier] = {given != paths.end() ? given->second : std::string(TierName(part.tier)),
+                         NewUuid()};
   }
   if (next()) {
     DeleteTierPaths(location);  // of a restore that was cut short

@@ -12,21 +12,24 @@ namespace thermocline {
 
 namespace {
 
+constexpr size_t kUuidBytes = 16;
+
 std::string FileOf(const std::string& location) { return location + "/" + kTierPathsFile; }
 
 }  // namespace
 
-Status WriteTierPaths(const std::string& location, const TierPaths& paths) {
+Status WriteTierPaths(const std::string& location, const MovedTiers& tiers) {
   std::string payload;
-  for (const auto& [tier, path] : paths) {
+  for (const auto& [tier, moved] : tiers) {
     payload.push_back(static_cast<char>(tier));
-    PutVarint32(&payload, static_cast<uint32_t>(path.size()));
-    payload += path;
+    payload += moved.uuid;
+    PutVarint32(&payload, static_cast<uint32_t>(moved.path.size()));
+    payload += moved.path;
   }
   return ReplaceFile(FileOf(location), SealMeta(kTierPathsFile, payload), /*durable=*/true);
 }
 
-Status ReadTierPaths(const std::string& location, TierPaths* paths) {
+Status ReadTierPaths(const std::string& location, MovedTiers* tiers) {
   std::string sealed;
   Status status = ReadWholeFile(FileOf(location), &sealed);
   if (status.code() == Code::kNotFound) return {};
@@ -36,13 +39,14 @@ Status ReadTierPaths(const std::string& location, TierPaths* paths) {
   const char* p = payload.data();
   const char* const limit = p + payload.size();
   while (p < limit) {
-    const auto tier = static_cast<Tier>(*p++);
+    const Status damaged(Code::kCorruption, FileOf(location) + " is damaged");
+    if (static_cast<size_t>(limit - p) < 1 + kUuidBytes) return damaged;
+    MovedTier& moved = (*tiers)[static_cast<Tier>(*p++)];
+    moved.uuid.assign(p, kUuidBytes);
     uint32_t size = 0;
-    p = GetVarint32(p, limit, &size);
-    if (p == nullptr || static_cast<size_t>(limit - p) < size) {
-      return {Code::kCorruption, FileOf(location) + " is damaged"};
-    }
-    (*paths)[tier].assign(p, size);
+    p = GetVarint32(p + kUuidBytes, limit, &size);
+    if (p == nullptr || static_cast<size_t>(limit - p) < size) return damaged;
+    moved.path.assign(p, size);
     p += size;
   }
   return {};

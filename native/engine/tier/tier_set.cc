@@ -69,7 +69,8 @@ Status TierSet::OpenTier(Tier tier, const EngineOptions& options, const RocksSha
   Status status = deps_.hot->GetMeta(KeyOf(tier), &payload, &recorded);
   if (status.ok() && recorded) status = DecodeColderTier(payload, &record);
   if (!status.ok()) return status;
-  if (const auto moved = moved_.find(tier); moved != moved_.end()) record.path = moved->second;
+  if (recorded) status = Move(tier, wanted, options, &record);
+  if (!status.ok()) return status;
   using enum TierOptions::Presence;
   if (wanted.presence == kRemoved) {
     return recorded ? RemoveTier(tier, record, options, shared) : Status();
@@ -87,6 +88,11 @@ Status TierSet::OpenTier(Tier tier, const EngineOptions& options, const RocksSha
   const ShardTable& table = deps_.hot->shards()->table;
   status = recorded ? store->Open(options, shared, table, record.identity, filter)
                     : store->Create(options, shared, table, filter);
+  const auto moved = moved_.find(tier);
+  if (status.ok() && recorded && moved != moved_.end() && !options.read_only &&
+      store->identity().uuid != moved->second.uuid) {
+    status = store->SetUuid(moved->second.uuid);
+  }
   if (!status.ok()) return status;
   stores_.push_back(std::move(store));
   paths_.push_back(path);
@@ -95,6 +101,25 @@ Status TierSet::OpenTier(Tier tier, const EngineOptions& options, const RocksSha
   const auto now = RecordOf(levels() - 1);
   if (recorded && now.second == payload) return {};
   return deps_.hot->PutMeta({now}, /*sync=*/true);
+}
+
+Status TierSet::Move(Tier tier, const TierOptions& wanted, const EngineOptions& options,
+                     ColderTierRecord* record) const {
+  const auto moved = moved_.find(tier);
+  if (moved == moved_.end()) return {};
+  const std::string directory = Absolute(deps_.location, moved->second.path);
+  if (!wanted.path.empty() && Absolute(deps_.location, wanted.path) != directory) {
+    return {Code::kInvalidArgument, "the restored " + std::string(TierName(tier)) + " tier is at " +
+                                        directory +
+                                        ": open the database once with that path, or without one"};
+  }
+  record->path = moved->second.path;
+  // A crash may have come between the store's new UUID and the record of it in hot.
+  std::string uuid;
+  rocksdb::Env* const env = wanted.env != nullptr ? wanted.env : options.env;
+  Status status = TierStore::UuidOf(directory, env, &uuid);
+  if (status.ok() && uuid == moved->second.uuid) record->identity.uuid = uuid;
+  return status.code() == Code::kNotFound ? Status() : status;
 }
 
 Status TierSet::RemoveTier(Tier tier, const ColderTierRecord& record, const EngineOptions& options,
@@ -188,7 +213,7 @@ Status TierSet::Find(const std::string& location, const std::string& hot_directo
   s = rocksdb::DB::OpenForReadOnly(options, hot_directory, families, &handles, &opened);
   if (!s.ok()) return Status::From(s, "opening the hot store");
   const std::unique_ptr<rocksdb::DB> db(opened);
-  TierPaths moved;
+  MovedTiers moved;
   Status status = ReadTierPaths(location, &moved);
   for (const Tier tier : kColderTiers) {
     const std::string_view key = KeyOf(tier);
@@ -198,8 +223,14 @@ Status TierSet::Find(const std::string& location, const std::string& hot_directo
     ColderTierRecord record;
     status = OpenMeta(key, sealed, &payload);
     if (status.ok()) status = DecodeColderTier(payload, &record);
-    if (const auto at = moved.find(tier); at != moved.end()) record.path = at->second;
-    if (status.ok()) found->push_back({Absolute(location, record.path), record.identity.uuid});
+    if (!status.ok()) continue;
+    if (const auto at = moved.find(tier); at != moved.end()) {
+      record.path = at->second.path;
+      std::string uuid;
+      const Status known = TierStore::UuidOf(Absolute(location, record.path), nullptr, &uuid);
+      if (known.ok() && uuid == at->second.uuid) record.identity.uuid = uuid;
+    }
+    found->push_back({Absolute(location, record.path), record.identity.uuid});
   }
   for (rocksdb::ColumnFamilyHandle* handle : handles) {
     db->DestroyColumnFamilyHandle(handle).PermitUncheckedError();

@@ -86,13 +86,16 @@ class TierSet {
 
  private:
   Status OpenTier(Tier tier, const EngineOptions& options, const RocksShared& shared);
+  // Corrects a record of hot's by what a restore says, as far as that has not been taken over.
+  Status Move(Tier tier, const TierOptions& wanted, const EngineOptions& options,
+              ColderTierRecord* record) const;
   Status RemoveTier(Tier tier, const ColderTierRecord& record, const EngineOptions& options,
                     const RocksShared& shared);
   Status LoadIntents();
   Status DropIntents(const EngineOptions& options);
 
   const Dependencies deps_;
-  TierPaths moved_;  // by a restore: take precedence over hot's records
+  MovedTiers moved_;  // by a restore: take precedence over hot's records
   std::vector<std::unique_ptr<TierStore>> stores_;  // hotter first
   std::vector<std::string> paths_;                  // as recorded, likewise
   std::vector<std::shared_ptr<ExpiryFilterFactory>> filters_;

@@ -304,6 +304,24 @@ Status TierStore::Open(const EngineOptions& options, const RocksShared& shared,
   return status.ok() ? CreateMissingShards(options, table) : status;
 }
 
+Status TierStore::UuidOf(const std::string& directory, rocksdb::Env* env, std::string* uuid) {
+  if (!HasStore(directory)) return {Code::kNotFound, directory + " holds no store"};
+  TierOwnRecord own;
+  Status status = PeekOwn(directory, env, &own);
+  *uuid = own.identity.uuid;
+  return status;
+}
+
+Status TierStore::SetUuid(const std::string& uuid) {
+  TierOwnRecord next = own_;
+  next.identity.uuid = uuid;
+  rocksdb::WriteBatch batch;
+  Status status = AppendIdentity(&batch, next);
+  if (status.ok()) status = WriteSynced(&batch, "naming");
+  if (status.ok()) own_ = std::move(next);
+  return status;
+}
+
 void TierStore::Close() {
   if (!db_) return;
   SetShards({});

@@ -73,6 +73,11 @@ class TierStore {
               const TierIdentity& expected, std::shared_ptr<ExpiryFilterFactory> filter);
   void Close();
 
+  // The UUID of the store in a folder; ERR_NOT_FOUND if there is none, ERR_CORRUPTION.
+  static Status UuidOf(const std::string& directory, rocksdb::Env* env, std::string* uuid);
+  // Makes it another tier, of the same owner. Durable on return.
+  Status SetUuid(const std::string& uuid);
+
   // Applies the changes, sorted by key, each key once, to one shard; durable on return.
   Status Apply(int shard, const std::vector<TierChange>& changes);
   // Deletes ranges in all shards, as one change; durable on return. Those without an end go up to
