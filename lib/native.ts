@@ -93,6 +93,8 @@ export interface NativeShard {
   slots: [first: number, last: number][];
   hotKeys: number;
   hotTableBytes: number;
+  /** Hotter first. */
+  colder: { tier: 'warm' | 'cold'; keys: number; tableBytes: number; memoryBytes: number }[];
   frozen: boolean;
   archiveKeys: number;
   archiveBytes: number;

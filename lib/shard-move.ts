@@ -37,7 +37,9 @@ export interface SplitOptions extends MergeOptions {
 export interface ShardMove extends Promise<number[]> {
   readonly progress: ShardMoveProgress;
   /**
-   * Stops copying until `resume()`. What is written meanwhile is still followed, and the shards stay as they are.
+   * Stops copying until `resume()`. What is written meanwhile is still followed, and the shards stay as they are. Restores,
+   * freezes and thaws are refused with ERR_LOCKED until then, and writes to a frozen shard, which need a thaw; other
+   * splits and merges wait.
    *
    * @example
    * ```ts

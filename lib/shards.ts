@@ -37,11 +37,15 @@ export interface ShardInfo {
   generation: number;
   /** The slots it owns, as inclusive ranges. */
   slots: [first: number, last: number][];
-  /** Over all tiers, as exact as {@link ShardTier.keys}. */
+  /**
+   * Over all tiers, as exact as {@link ShardTier.keys}; a record that a newer one hides in a hotter tier counts in both
+   * until it is moved there too.
+   */
   keys: number;
   /** On disk, over all tiers. */
   bytes: number;
-  tiers: { hot: ShardTier };
+  /** By tier; only those that the database has. */
+  tiers: { hot: ShardTier; warm?: ShardTier; cold?: ShardTier };
   /** Of a frozen shard, exactly: records, deleted and expired ones included, and bytes on disk. */
   archive?: { keys: number; bytes: number };
   /** Undefined if the database was made before this was recorded. */
@@ -67,12 +71,16 @@ const TEMPERATURES: readonly Temperature[] = ['hot', 'warm', 'cold', 'frozen'];
 function shardInfo(shard: NativeShard): ShardInfo {
   const date = (ms: number) => (ms === 0 ? undefined : new Date(ms));
   const { hotKeys, hotTableBytes, hotMemtableBytes, created, lastAccess, temperature, ...others } = shard;
-  const { frozen, archiveKeys, archiveBytes, ...rest } = others;
+  const { frozen, archiveKeys, archiveBytes, colder, ...rest } = others;
+  const hot: ShardTier = { keys: hotKeys, tableBytes: hotTableBytes, memoryBytes: hotMemtableBytes };
+  const tiers: ShardInfo['tiers'] = { hot };
+  for (const { tier, ...figures } of colder) tiers[tier] = figures;
+  const live = Object.values(tiers);
   return {
     ...rest,
-    keys: hotKeys + archiveKeys,
-    bytes: hotTableBytes + archiveBytes,
-    tiers: { hot: { keys: hotKeys, tableBytes: hotTableBytes, memoryBytes: hotMemtableBytes } },
+    keys: live.reduce((sum, { keys }) => sum + keys, archiveKeys),
+    bytes: live.reduce((sum, { tableBytes }) => sum + tableBytes, archiveBytes),
+    tiers,
     ...(frozen && { archive: { keys: archiveKeys, bytes: archiveBytes } }),
     created: date(created),
     lastAccess: date(lastAccess),
@@ -208,7 +216,8 @@ export class Shards<K = string, V = Buffer> {
    *
    * @returns the ids of the shards that were replaced
    * @throws ERR_CORRUPTION if the snapshot is damaged, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_FORMAT_VERSION,
-   * ERR_ABORTED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_CLOSED; the database is as it was
+   * ERR_ABORTED, ERR_LOCKED if a split or merge is paused, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_CLOSED; the database is as
+   * it was
    * @example
    * ```ts
    * await db.shards.restore('./shards-0-and-1');
@@ -257,8 +266,8 @@ export class Shards<K = string, V = Buffer> {
    * merge or restore that runs. A crash leaves the shard as it was, or, at the very end, frozen. Nothing is done to a shard
    * that is frozen.
    *
-   * @throws ERR_CONFLICT if the shard was written to meanwhile, ERR_LOCKED while a backup is made or another shard is being
-   * frozen, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_ABORTED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_CORRUPTION, ERR_CLOSED
+   * @throws ERR_CONFLICT if the shard was written to meanwhile, ERR_LOCKED while a backup is made, another shard is being
+   * frozen, or a split or merge is paused, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_ABORTED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_CORRUPTION, ERR_CLOSED
    * @example
    * ```ts
    * for (const { id, temperature } of await db.shards.list()) if (temperature === 'frozen') await db.shards.freeze(id);
@@ -277,7 +286,8 @@ export class Shards<K = string, V = Buffer> {
    * Nothing is done to a shard that is not frozen. A crash leaves it frozen, or, at the very end, thawed.
    *
    * @throws ERR_CORRUPTION or ERR_NOT_FOUND if the archive is damaged or gone, ERR_NOT_FOUND if there is no such shard,
-   * ERR_INVALID_ARGUMENT, ERR_ABORTED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO, ERR_CLOSED; it is still frozen then
+   * ERR_LOCKED if a split or merge is paused, ERR_INVALID_ARGUMENT, ERR_ABORTED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO,
+   * ERR_CLOSED; it is still frozen then
    * @example
    * ```ts
    * const { id, state } = await db.shards.of('user/1');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite } from 'uvu';
 import { slotMap } from '../lib/cli/commands/shards.ts';
+import { open } from '../lib/index.ts';
 import { lines, succeed, thermocline, Workplace } from './cli.helper.test.ts';
 
 const test = suite('command line: shards');
@@ -29,6 +30,32 @@ test('a pipe gets a line a shard, and --json everything', async () => {
   const shards = JSON.parse(await succeed(['shards', db, '--json']));
   assert.deepEqual(shards[1].slots, [[4096, 8191]]);
   assert.equal(shards[3].tiers.hot.keys, shards[3].keys);
+});
+
+test('with colder tiers every tier has its figures, behind the others', async () => {
+  const location = place.path('tiered.db');
+  const db = await open(location, { tiers: { cold: {} }, shards: 2, valueEncoding: 'utf8' });
+  const names = Array.from({ length: 300 }, (_, i) => `user/${i}`);
+  await db.putMany(names.map((name): [string, string] => [name, 'a value like all the others']));
+  await db.tiers.migrate({ from: 'hot', to: 'cold' });
+  await db.putMany([['user/0', 'newer']]);
+  await db.flush();
+  await db.compact();
+  const [list, owner] = [await db.shards.list(), await db.shards.of('user/0')];
+  for (const { id, tiers, keys, bytes } of list) {
+    assert.deepEqual(Object.keys(tiers), ['hot', 'cold']);
+    assert.equal(tiers.cold?.keys, names.filter((name) => (db.shards.slotOf(name) < 8192 ? 0 : 1) === id).length);
+    assert.equal(tiers.hot.keys, id === owner.id ? 1 : 0);
+    assert.equal(keys, tiers.hot.keys + (tiers.cold?.keys ?? 0));
+    assert.ok((tiers.cold?.tableBytes ?? 0) > 0);
+    assert.equal(bytes, tiers.hot.tableBytes + (tiers.cold?.tableBytes ?? 0));
+  }
+  await db.close();
+  const rows = lines(await succeed(['shards', location])).map((line) => line.split('\t'));
+  assert.deepEqual(
+    rows.map((row) => row.slice(8)),
+    list.map(({ tiers: { hot, cold } }) => [hot.keys, hot.tableBytes, cold?.keys, cold?.tableBytes].map(String)),
+  );
 });
 
 test('split and merge print the shards that hold the data now', async () => {

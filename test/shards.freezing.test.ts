@@ -120,6 +120,29 @@ test('conditional writes and transactions thaw what they read', async () => {
   assert.equal(await db.transaction((tx) => tx.get(key), { retries: 0 }), 'new', 'a thaw is no conflict');
 });
 
+test('behind a paused split thaws, freezes, restores and writes that thaw are refused, and work once it goes on', async () => {
+  const db = await filled();
+  const folder = join(space.folder(), 'snapshot');
+  await db.shards.snapshot(1, folder);
+  await db.shards.freeze(2);
+  const [key, other] = [await keyOf(db, 2), await keyOf(db, 0)];
+  const move = db.shards.split(0);
+  move.pause();
+  while (move.progress.phase === 'waiting') await new Promise((resolve) => setImmediate(resolve));
+  await rejects(db.shards.thaw(2), 'ERR_LOCKED');
+  await rejects(db.shards.freeze(3), 'ERR_LOCKED');
+  await rejects(db.shards.restore(folder), 'ERR_LOCKED');
+  await rejects(db.put(key, 'refused'), 'ERR_LOCKED');
+  await db.put(other, 'accepted');
+  assert.equal((await db.shards.get(2)).state, 'frozen');
+  move.resume();
+  await move;
+  await db.put(key, 'accepted');
+  assert.deepEqual(await db.shards.restore(folder), [1]);
+  assert.deepEqual(await db.getMany([key, other]), ['accepted', 'accepted']);
+  assert.deepEqual((await db.verify()).problems, []);
+});
+
 test('wrong calls and options are refused', async () => {
   const db = await filled();
   await rejects(db.shards.freeze(77), 'ERR_NOT_FOUND');

@@ -249,6 +249,17 @@ napi_value ShardsToJs(Napi::Env env, const std::vector<ShardReport>& reports) {
     SetNumber(object, "hotKeys", static_cast<double>(report.hot_keys));
     SetNumber(object, "hotTableBytes", static_cast<double>(report.hot_table_bytes));
     SetNumber(object, "hotMemtableBytes", static_cast<double>(report.hot_memtable_bytes));
+    Napi::Array colder = Napi::Array::New(env, report.colder.size());
+    for (uint32_t level = 0; level < report.colder.size(); level++) {
+      const ColderFigures& figures = report.colder[level];
+      Napi::Object tier = Napi::Object::New(env);
+      tier.Set("tier", std::string(TierName(figures.tier)));
+      SetNumber(tier, "keys", static_cast<double>(figures.keys));
+      SetNumber(tier, "tableBytes", static_cast<double>(figures.table_bytes));
+      SetNumber(tier, "memoryBytes", static_cast<double>(figures.memtable_bytes));
+      colder.Set(level, tier);
+    }
+    object.Set("colder", colder);
     object.Set("frozen", report.info.frozen);
     SetNumber(object, "archiveKeys", static_cast<double>(report.archive.keys));
     SetNumber(object, "archiveBytes", static_cast<double>(report.archive.bytes));

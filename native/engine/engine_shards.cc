@@ -1,5 +1,4 @@
 // The engine's parts that take shards to folders and into the archive, and back.
-#include <chrono>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -8,23 +7,13 @@
 
 namespace thermocline {
 
-namespace {
-
-constexpr std::chrono::milliseconds kTurnPause{20};
-
-}  // namespace
-
 void Engine::OpenSnapshots() {
   const auto at_boundary = [this](const std::function<void()>& fn, bool durable) {
     return AtBoundary(fn, durable);
   };
   const auto wait_for_turn = [this](const std::function<bool()>& stopped,
                                     std::unique_lock<std::timed_mutex>* turn) {
-    *turn = std::unique_lock(resharder_->turn(), std::defer_lock);
-    while (!turn->try_lock_for(kTurnPause)) {
-      if (stopped()) return Status(Code::kAborted, "the operation was aborted");
-    }
-    return Status();
+    return resharder_->WaitForTurn(stopped, turn);
   };
   snapshotter_ = std::make_unique<ShardSnapshotter>(ShardSnapshotter::Dependencies{
       .hot = &store_,

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -27,9 +28,6 @@ class CommitterSpaceTest : public testing::Test {
   static constexpr uint64_t kReserve = 1'000'000;
 
   CommitterSpaceTest() : cache_(kMiB), metrics_(std::make_unique<Metrics>()) {
-    auto shards = std::make_shared<Shards>();
-    shards->table = ShardTable::Equal(1);
-    shards->handles.push_back(nullptr);
     options_.hard_in_flight_bytes = 10'000;
     Committer::Dependencies dependencies;
     dependencies.write = [this](rocksdb::WriteBatch* batch) {
@@ -38,13 +36,24 @@ class CommitterSpaceTest : public testing::Test {
       return rocksdb::Status::OK();
     };
     dependencies.sync = [] { return rocksdb::Status::OK(); };
-    dependencies.shards = std::shared_ptr<const Shards>(std::move(shards));
+    dependencies.shards = shards_;
+    dependencies.thaw = [this](const std::vector<uint32_t>& ids) { thaws_.fetch_add(ids.size()); };
     dependencies.cache = &cache_;
     dependencies.metrics = metrics_.get();
     dependencies.space = &gate_;
     committer_ = std::make_unique<Committer>(std::move(dependencies), options_, 1);
   }
 
+  // One shard, of the whole keyspace.
+  static std::shared_ptr<const Shards> OneShard(bool frozen) {
+    std::vector<ShardInfo> infos = ShardTable::Equal(1).shards();
+    infos[0].frozen = frozen;
+    infos[0].generation = frozen ? 1 : 2;
+    auto shards = std::make_shared<Shards>();
+    EXPECT_THAT(ShardTable::Create(std::move(infos), &shards->table), IsOk());
+    shards->handles.push_back(nullptr);
+    return shards;
+  }
   void SetFree(uint64_t bytes) {
     free_ = bytes;
     (void)gate_.Measure();
@@ -92,6 +101,8 @@ class CommitterSpaceTest : public testing::Test {
                    .on_held = [this] { held_++; },
                    .reserve_bytes = kReserve,
                    .patience_nanos = ~uint64_t{0} >> 1}};
+  std::atomic<size_t> thaws_{0};  // shards that were asked for
+  CurrentShards shards_{OneShard(/*frozen=*/false)};
   EngineOptions options_;
   HotCache cache_;
   std::unique_ptr<Metrics> metrics_;
@@ -163,6 +174,51 @@ TEST_F(CommitterSpaceTest, StoppingDoesNotWaitForRoom) {
   committer_->Stop();
   for (auto& write : writes) EXPECT_THAT(Await(std::move(write)), IsOk());
   EXPECT_EQ(records_, 3u);
+}
+
+TEST_F(CommitterSpaceTest, AThawEndsWhileWritesAreHeldAndItsWritesWaitForRoomInTheirOrder) {
+  shards_.Publish(OneShard(/*frozen=*/true));
+  std::vector<std::future<Status>> writes;
+  writes.push_back(Put("parked"));
+  while (thaws_ == 0) std::this_thread::yield();
+  SetFree(0);
+  writes.push_back(Put("held"));
+  // As the thaw's switch, and then what tells how it went.
+  const auto boundary = [this](std::function<void()> fn) {
+    auto submission = std::make_unique<Submission>();
+    submission->overtakes = true;
+    submission->at_boundary = [fn = std::move(fn)](uint64_t) { fn(); };
+    return Submit(std::move(submission));
+  };
+  EXPECT_THAT(Await(boundary([this] { shards_.Publish(OneShard(/*frozen=*/false)); })), IsOk());
+  EXPECT_THAT(Await(boundary([this] { committer_->SettleFrozen(0, {}); })), IsOk());
+  EXPECT_THAT(Await(Boundary(/*overtakes=*/true)), IsOk());
+  for (const auto& write : writes) EXPECT_FALSE(IsDone(write));
+  EXPECT_EQ(batches_, 0u) << "what was parked is held like the others";
+  SetFree(2 * kReserve);
+  for (auto& write : writes) EXPECT_THAT(Await(std::move(write)), IsOk());
+  EXPECT_EQ(records_, 2u);
+  EXPECT_EQ(thaws_, 1u);
+}
+
+TEST_F(CommitterSpaceTest, AThawThatFailsRefusesItsWritesWhileOthersAreHeld) {
+  shards_.Publish(OneShard(/*frozen=*/true));
+  std::future<Status> parked = Put("parked");
+  while (thaws_ == 0) std::this_thread::yield();
+  SetFree(0);
+  auto submission = std::make_unique<Submission>();
+  submission->overtakes = true;
+  submission->at_boundary = [this](uint64_t) {
+    committer_->SettleFrozen(0, {Code::kCorruption, "the archive is damaged"});
+  };
+  EXPECT_THAT(Await(Submit(std::move(submission))), IsOk());
+  EXPECT_THAT(Await(std::move(parked)), HasCode(Code::kCorruption));
+  std::future<Status> held = Put("held");
+  EXPECT_THAT(Await(Boundary(/*overtakes=*/true)), IsOk());
+  EXPECT_FALSE(IsDone(held));
+  committer_->Stop();
+  EXPECT_THAT(Await(std::move(held)), HasCode(Code::kClosed)) << "its shard is still frozen";
+  EXPECT_EQ(batches_, 0u);
 }
 
 }  // namespace

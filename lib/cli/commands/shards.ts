@@ -28,8 +28,10 @@ export function addShards(program: Command, output: Output): void {
       if (flags.json) return output.line(JSON.stringify(shards, undefined, 2));
       if (!output.isTerminal) return output.write(formatTabs(shards.map(columns)));
       const head = ['shard', 'slots', 'keys', 'on disk', 'created', 'last access', 'temperature', 'state'];
-      const rows = shards.map((shard) => [...readable(shard)]);
-      await output.write(formatTable({ head, rows, right: [0, 2, 3] }, true));
+      const tiers = tiersOf(shards).flatMap((tier) => [`${tier} keys`, `on ${tier} disk`]);
+      const rows = shards.map(readable);
+      const right = [0, 2, 3, ...tiers.map((_, i) => head.length + i)];
+      await output.write(formatTable({ head: [...head, ...tiers], rows, right }, true));
       await output.write(`\n${slotMap(shards)}`);
     });
   shards
@@ -85,19 +87,31 @@ function slotsOf({ slots }: ShardInfo): string {
   return slots.map(([first, last]) => `${first}-${last}`).join(' ');
 }
 
+/** The tiers of a database that has colder ones, hotter first; else none, since its shards' figures are those of the hot tier. */
+function tiersOf(shards: readonly ShardInfo[]): (keyof ShardInfo['tiers'])[] {
+  const tiers = Object.keys(shards[0]?.tiers ?? {}) as (keyof ShardInfo['tiers'])[];
+  return tiers.length > 1 ? tiers : [];
+}
+
+/** Keys and bytes on disk of every tier, as `tiersOf`. */
+function tierColumns(shard: ShardInfo): [keys: number, bytes: number][] {
+  return tiersOf([shard]).map((tier) => [shard.tiers[tier]?.keys ?? 0, shard.tiers[tier]?.tableBytes ?? 0]);
+}
+
 /** For programs: bytes and times as they are. */
 function columns(shard: ShardInfo): string[] {
   const time = (date: Date | undefined) => date?.toISOString() ?? '';
   const { id, keys, bytes, temperature, state } = shard;
   const figures = [String(keys), String(bytes), time(shard.created), time(shard.lastAccess)];
-  return [String(id), slotsOf(shard), ...figures, temperature, state];
+  return [String(id), slotsOf(shard), ...figures, temperature, state, ...tierColumns(shard).flat().map(String)];
 }
 
 function readable(shard: ShardInfo): string[] {
   const time = (date: Date | undefined) => date?.toISOString().slice(0, 16).replace('T', ' ') ?? '-';
   const { id, keys, bytes, temperature, state } = shard;
   const figures = [formatCount(keys), formatBytes(bytes), time(shard.created), time(shard.lastAccess)];
-  return [String(id), slotsOf(shard), ...figures, temperature, state];
+  const tiers = tierColumns(shard).flatMap(([keys, bytes]) => [formatCount(keys), formatBytes(bytes)]);
+  return [String(id), slotsOf(shard), ...figures, temperature, state, ...tiers];
 }
 
 /**

@@ -14,16 +14,25 @@
 
 namespace thermocline {
 
+// What a shard has in one of the colder tiers. Thread safety: a value.
+struct ColderFigures {
+  Tier tier = Tier::kCold;
+  uint64_t keys = 0;            // as estimated as ShardReport::hot_keys
+  uint64_t table_bytes = 0;     // exact
+  uint64_t memtable_bytes = 0;  // not yet in tables
+};
+
 struct ShardReport {
   ShardInfo info;
   // RocksDB's estimate: entries of tables and memtables less twice the tombstones. A record that
   // was overwritten counts again until a compaction has merged the two, a range delete counts as
   // one; after a compaction of everything the number is exact.
   uint64_t hot_keys = 0;
-  uint64_t hot_table_bytes = 0;     // exact: the sizes of the files
-  uint64_t hot_memtable_bytes = 0;  // not yet in tables
-  ArchiveFigures archive;           // of a frozen shard, which has nothing in its tiers
-  bool empty = false;               // nothing in any tier, nor in the archive
+  uint64_t hot_table_bytes = 0;       // exact: the sizes of the files
+  uint64_t hot_memtable_bytes = 0;    // not yet in tables
+  std::vector<ColderFigures> colder;  // hotter first; empty: the hot tier is all there is
+  ArchiveFigures archive;             // of a frozen shard, which has nothing in its tiers
+  bool empty = false;                 // nothing in any tier, nor in the archive
   ShardActivity::Snapshot activity;
   Temperature temperature = Temperature::kHot;
 };

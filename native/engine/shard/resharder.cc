@@ -77,6 +77,14 @@ Status Resharder::Run(const ReshardRequest& request, ReshardControl* control,
   while (!turn.try_lock_for(kTurnPause)) {
     if (control->stopped()) return {Code::kAborted, "the split or merge was aborted"};
   }
+  SetRunning(control);
+  Status status = RunInTurn(request, control, ids);
+  SetRunning(nullptr);
+  return status;
+}
+
+Status Resharder::RunInTurn(const ReshardRequest& request, ReshardControl* control,
+                            std::vector<uint32_t>* ids) {
   const std::shared_ptr<const Shards> before = deps_.hot->shards();
   ReshardPlan plan;
   Status status = Plan(request, *before, &plan);
@@ -94,6 +102,26 @@ Status Resharder::Run(const ReshardRequest& request, ReshardControl* control,
   }
   SetAside({});
   return status;
+}
+
+void Resharder::SetRunning(const ReshardControl* control) {
+  const std::lock_guard lock(running_mutex_);
+  running_ = control;
+}
+
+Status Resharder::WaitForTurn(const std::function<bool()>& stopped,
+                              std::unique_lock<std::timed_mutex>* turn) {
+  *turn = std::unique_lock(turn_, std::defer_lock);
+  while (!turn->try_lock_for(kTurnPause)) {
+    if (stopped()) return {Code::kAborted, "the operation was aborted"};
+    const std::lock_guard lock(running_mutex_);
+    if (running_ != nullptr && running_->paused()) {
+      return {Code::kLocked,
+              "a split or merge is paused, and shards are replaced one after the other: resume or "
+              "abort it, then try again"};
+    }
+  }
+  return {};
 }
 
 Status Resharder::Plan(const ReshardRequest& request, const Shards& shards,

@@ -25,7 +25,8 @@
 //   - A view's table and snapshots are of one moment, so views that were open show what they did.
 //   - Markers, expiry times and the flags of clean copies are copied as they are.
 //
-// One split or merge runs at a time; others wait.
+// One split or merge runs at a time; others wait. A restore, freeze or thaw waits too, but not
+// behind a move that is paused: it could wait for ever, and writes to the frozen shard with it.
 //
 // Alternative rejected (docs/decisions): looking keys up in the new shard first and in its former
 // owner then, for as long as the copy takes.
@@ -129,8 +130,10 @@ class Resharder {
   // Where the bytes of a shard lie, from a sample of its records.
   Status Weigh(const Shards& shards, int shard, SlotWeights* weights) const;
 
-  // Held by whatever replaces shards: one split, merge or restore at a time.
-  std::timed_mutex& turn() { return turn_; }
+  // For what replaces shards and is no split or merge: *turn keeps those from running. ERR_ABORTED
+  // if `stopped` says so first, ERR_LOCKED if it would wait behind a move that is paused.
+  Status WaitForTurn(const std::function<bool()>& stopped,
+                     std::unique_lock<std::timed_mutex>* turn);
 
   // For tests: called between the parts of a move, in its thread. A move that is told to stop
   // cleans up like one that failed.
@@ -151,7 +154,9 @@ class Resharder {
 
  private:
   friend class ReshardCopy;
-  Status WaitForTurn(ReshardControl* control, std::unique_lock<std::mutex>* turn);
+  Status RunInTurn(const ReshardRequest& request, ReshardControl* control,
+                   std::vector<uint32_t>* ids);
+  void SetRunning(const ReshardControl* control);
   Status Plan(const ReshardRequest& request, const Shards& shards, ReshardPlan* plan) const;
   Status RunPlanned(const ReshardPlan& plan, const std::shared_ptr<const Shards>& before,
                     ReshardControl* control);
@@ -163,7 +168,9 @@ class Resharder {
   Status Probe(Point point) { return probe_ ? probe_(point) : Status(); }
 
   const Dependencies deps_;
-  std::timed_mutex turn_;
+  std::timed_mutex turn_;  // held by whatever replaces shards
+  std::mutex running_mutex_;
+  const ReshardControl* running_ = nullptr;  // GUARDED_BY(running_mutex_): the move that has turn_
   std::function<Status(Point)> probe_;
   size_t chunk_bytes_ = 16 * kMiB;
 };
