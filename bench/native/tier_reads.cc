@@ -37,6 +37,7 @@
 
 #include "engine/metrics/histogram.h"
 #include "engine/platform/slow_disk.h"
+#include "engine/platform/thread_pool.h"
 #include "engine/platform/time.h"
 #include "engine/rocks_options.h"
 #include "engine_calls.h"
@@ -376,6 +377,7 @@ int Migrate(const std::string& dir, size_t records, double seconds) {
   std::atomic<bool> stop{false};
   std::atomic<uint64_t> moved{0};
   std::thread migration([&] {
+    LowerThisThread(10);  // like every thread of the engine that migrates
     for (int from = 0; !stop; from = 1 - from) {
       for (int shard = 0; shard < engine->Gauges().shards && !stop; shard++) {
         StepPlan plan{.shard = shard, .from = from, .to = 1 - from};

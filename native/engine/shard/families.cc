@@ -4,6 +4,8 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/tier/ingestion.h"
+
 namespace thermocline {
 
 namespace {
@@ -78,11 +80,10 @@ Status FamilyFiller::Ingest() {
   rocksdb::Status s = writer_->Finish(&info);
   if (s.ok()) {
     rocksdb::IngestExternalFileOptions ingest;
-    ingest.move_files = true;
     // No snapshot that exists is ever read together with this family, and tables do not overlap. So
     // they need no sequence number of their own, which would be missing in the log.
     ingest.snapshot_consistency = false;
-    s = store_->db->IngestExternalFile(family_.get(), {path_}, ingest);
+    s = IngestTable(store_->db, family_.get(), path_, ingest);
   }
   if (!s.ok()) return Status::From(s, "copying a shard");
   ingested_bytes_ += info.file_size;

@@ -6,6 +6,7 @@
 
 #include "engine/record/coding.h"
 #include "engine/record/commit_header.h"
+#include "engine/tier/ingestion.h"
 #include "engine/tier/log_check.h"
 
 namespace thermocline {
@@ -146,6 +147,7 @@ Status HotStore::Open(const std::string& directory, const EngineOptions& options
   options_ = options;
   shared_ = shared;
   db_options_ = HotDbOptions(options, shared);
+  UseIngestionEnv(&db_options_);
   if (listener) db_options_.listeners.push_back(std::move(listener));
   db_options_.listeners.push_back(std::make_shared<ActivityListener>(shared.activity));
 

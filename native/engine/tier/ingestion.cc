@@ -1,6 +1,7 @@
 #include "engine/tier/ingestion.h"
 
 #include <rocksdb/file_system.h>
+#include <rocksdb/listener.h>
 
 #include <string>
 #include <utility>
@@ -31,15 +32,30 @@ class IngestionFileSystem : public rocksdb::FileSystemWrapper {
   }
 };
 
+// Listens to nothing: options hold an Env by a plain pointer, and listeners by shared ones.
+class EnvOwner : public rocksdb::EventListener {
+ public:
+  explicit EnvOwner(std::unique_ptr<rocksdb::Env> env) : env_(std::move(env)) {}
+  rocksdb::Env* env() const { return env_.get(); }
+
+ private:
+  const std::unique_ptr<rocksdb::Env> env_;
+};
+
 }  // namespace
 
 std::unique_ptr<rocksdb::Env> NewIngestionEnv(rocksdb::Env* base) {
   return rocksdb::NewCompositeEnv(std::make_shared<IngestionFileSystem>(base->GetFileSystem()));
 }
 
+void UseIngestionEnv(rocksdb::DBOptions* options) {
+  auto owner = std::make_shared<EnvOwner>(NewIngestionEnv(options->env));
+  options->env = owner->env();
+  options->listeners.push_back(std::move(owner));
+}
+
 rocksdb::Status IngestTable(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family,
-                            const std::string& path) {
-  rocksdb::IngestExternalFileOptions options;
+                            const std::string& path, rocksdb::IngestExternalFileOptions options) {
   options.move_files = true;
   std::vector<std::string> deletions;
   rocksdb::Status s;

@@ -19,9 +19,14 @@ namespace thermocline {
 // Files are `base`'s, but for the above. `base` outlives it.
 std::unique_ptr<rocksdb::Env> NewIngestionEnv(rocksdb::Env* base);
 
-// Takes in the table at `path`, which is moved.
+// Gives the options such an Env, which every copy of them keeps alive: around what they have, which
+// outlives them all.
+void UseIngestionEnv(rocksdb::DBOptions* options);
+
+// Takes in the table at `path`, which is moved; `options` say how.
 // REQUIRES: the store was opened with an Env of NewIngestionEnv.
 rocksdb::Status IngestTable(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family,
-                            const std::string& path);
+                            const std::string& path,
+                            rocksdb::IngestExternalFileOptions options = {});
 
 }  // namespace thermocline

@@ -27,6 +27,8 @@ constexpr size_t kPromotionKeys = 256;  // to one step
 constexpr uint64_t kSufferingNanos = 20'000'000;
 constexpr uint64_t kPauseNanos = 20'000'000;
 constexpr int kMaxPauses = 100;
+// When processors are scarce, whoever is waited for goes first.
+constexpr int kNice = 10;
 constexpr int kSampleRecords = 1024;
 constexpr int kSampleSeeks = 4;
 
@@ -89,6 +91,7 @@ bool Migrator::Sleep(uint64_t nanos) {
 
 void Migrator::Run() {
   NameThisThread("tc-migrate");
+  LowerThisThread(kNice);
   for (;;) {
     const bool held = deps_.space->state() != SpaceState::kOpen;
     Queue queue;

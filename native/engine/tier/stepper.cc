@@ -1,17 +1,27 @@
 #include "engine/tier/stepper.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
+#include "engine/platform/time.h"
 #include "engine/record/commit_header.h"
+#include "engine/tier/slice.h"
 
 namespace thermocline {
 
 namespace {
 
-// What one boundary writes to hot. The committer does nothing else meanwhile, so it is little.
-constexpr size_t kSliceKeys = 1000;
-constexpr size_t kSliceBytes = 512 * kKiB;
+// Writes one slice, and rests if more follow.
+Status WriteSlice(bool last, const std::function<Status()>& write) {
+  const uint64_t began = NowNanos();
+  Status status = write();
+  if (status.ok() && !last) {
+    std::this_thread::sleep_for(std::chrono::nanoseconds(RestAfterSlice(NowNanos() - began)));
+  }
+  return status;
+}
 
 rocksdb::Slice AsSlice(std::string_view s) { return {s.data(), s.size()}; }
 std::string_view View(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
@@ -311,25 +321,26 @@ Status Stepper::Down(const StepPlan& plan, StepResult* result) {
 
 Status Stepper::RemoveFromHot(int shard, const std::vector<std::string>& keys, StepResult* result) {
   rocksdb::ColumnFamilyHandle* const family = FamilyOf(0, shard);
-  for (size_t begin = 0; begin < keys.size(); begin += kSliceKeys) {
-    const size_t end = std::min(keys.size(), begin + kSliceKeys);
+  const auto size_of = [&](size_t i) { return keys[i].size(); };
+  for (size_t begin = 0, end = 0; begin < keys.size(); begin = end) {
+    end = SliceEnd(begin, keys.size(), size_of);
     rocksdb::Status written;
-    Status status = deps_.at_boundary(
-        [&] {
-          std::vector<const std::string*> clean;
-          for (size_t i = begin; i < end; i++) {
-            if (deps_.guard->IsClean(keys[i])) clean.push_back(&keys[i]);
-          }
-          result->dirty += end - begin - clean.size();
-          if (clean.empty()) return;
-          rocksdb::WriteBatch batch;
-          written = BeginInternal(&batch, clean.size());
-          for (const std::string* key : clean) {
-            if (written.ok()) written = batch.Delete(family, *key);
-          }
-          if (written.ok()) written = deps_.write(&batch);
-        },
-        /*durable=*/false);
+    const auto remove = [&] {
+      std::vector<const std::string*> clean;
+      for (size_t i = begin; i < end; i++) {
+        if (deps_.guard->IsClean(keys[i])) clean.push_back(&keys[i]);
+      }
+      result->dirty += end - begin - clean.size();
+      if (clean.empty()) return;
+      rocksdb::WriteBatch batch;
+      written = BeginInternal(&batch, clean.size());
+      for (const std::string* key : clean) {
+        if (written.ok()) written = batch.Delete(family, *key);
+      }
+      if (written.ok()) written = deps_.write(&batch);
+    };
+    Status status = WriteSlice(end == keys.size(),
+                               [&] { return deps_.at_boundary(remove, /*durable=*/false); });
     if (status.ok()) status = Status::From(written, "removing what was migrated");
     if (!status.ok()) return status;
   }
@@ -429,35 +440,31 @@ Status Stepper::Up(const StepPlan& plan, StepResult* result) {
 Status Stepper::CopyToHot(int shard, const std::vector<TierChange>& changes, bool durable,
                           std::vector<std::string>* skipped) {
   rocksdb::ColumnFamilyHandle* const family = FamilyOf(0, shard);
-  for (size_t begin = 0; begin < changes.size();) {
-    size_t end = begin;
-    for (size_t bytes = 0; end < changes.size() && end - begin < kSliceKeys && bytes < kSliceBytes;
-         end++) {
-      bytes += changes[end].key.size() + changes[end].stored.size();
-    }
+  const auto size_of = [&](size_t i) { return changes[i].key.size() + changes[i].stored.size(); };
+  for (size_t begin = 0, end = 0; begin < changes.size(); begin = end) {
+    end = SliceEnd(begin, changes.size(), size_of);
+    const bool last = end == changes.size();
     rocksdb::Status written;
-    Status status = deps_.at_boundary(
-        [&] {
-          std::vector<const TierChange*> clean;
-          for (size_t i = begin; i < end; i++) {
-            if (deps_.guard->IsClean(changes[i].key)) {
-              clean.push_back(&changes[i]);
-            } else {
-              skipped->push_back(changes[i].key);
-            }
-          }
-          if (clean.empty()) return;
-          rocksdb::WriteBatch batch;
-          written = BeginInternal(&batch, clean.size());
-          for (const TierChange* change : clean) {
-            if (written.ok()) written = batch.Put(family, change->key, change->stored);
-          }
-          if (written.ok()) written = deps_.write(&batch);
-        },
-        durable && end == changes.size());
+    const auto copy = [&] {
+      std::vector<const TierChange*> clean;
+      for (size_t i = begin; i < end; i++) {
+        if (deps_.guard->IsClean(changes[i].key)) {
+          clean.push_back(&changes[i]);
+        } else {
+          skipped->push_back(changes[i].key);
+        }
+      }
+      if (clean.empty()) return;
+      rocksdb::WriteBatch batch;
+      written = BeginInternal(&batch, clean.size());
+      for (const TierChange* change : clean) {
+        if (written.ok()) written = batch.Put(family, change->key, change->stored);
+      }
+      if (written.ok()) written = deps_.write(&batch);
+    };
+    Status status = WriteSlice(last, [&] { return deps_.at_boundary(copy, durable && last); });
     if (status.ok()) status = Status::From(written, "copying to the hot tier");
     if (!status.ok()) return status;
-    begin = end;
   }
   return {};
 }
