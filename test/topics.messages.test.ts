@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { suite } from 'uvu';
@@ -342,6 +342,66 @@ test('batches go to a socket as they are stored', async () => {
   assert.equal(all.length, bytes);
   assert.equal(all.subarray(0, 4).toString(), 'TCLB');
   assert.equal(all.readBigUInt64LE(8), 5n);
+});
+
+test('a socket that is closed meanwhile is sent to all the same, and nothing else that takes its number', async () => {
+  const db = await space.open();
+  const topic = await db.topics.create('t', { segment: { bytes: 64 << 20 } });
+  const value = 'x'.repeat(1 << 20);
+  for (let i = 0; i < 24; i++) await topic.append({ value });
+  const received: Buffer[] = [];
+  const server = createServer();
+  let peer: Socket | undefined;
+  const ended = new Promise<void>((resolve) => {
+    server.once('connection', (socket) => {
+      peer = socket.pause();
+      socket.on('data', (data: Buffer) => received.push(data)).on('end', () => resolve());
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const client: Socket = connect((server.address() as { port: number }).port);
+  await new Promise((resolve) => client.once('connect', resolve));
+  const { fd } = (client as unknown as { _handle: { fd: number } })._handle;
+  // More than sockets hold, to a peer that does not read yet: it cannot end before the descriptor is closed.
+  const sending = topic.send(fd, { offset: 0, maxBytes: 32 << 20 });
+  client.destroy();
+  await new Promise((resolve) => client.once('close', resolve));
+  // One of them takes the number.
+  const files = Array.from({ length: 64 }, (_, i) => path.join(space.folder(), `${i}`));
+  const descriptors = files.map((file) => openSync(file, 'w'));
+  peer?.resume();
+  const { bytes, nextOffset } = await sending;
+  for (const descriptor of descriptors) closeSync(descriptor);
+  await ended;
+  await new Promise((resolve) => server.close(resolve));
+  assert.equal(nextOffset, 24);
+  assert.equal(Buffer.concat(received).length, bytes);
+  for (const file of files) assert.equal(statSync(file).size, 0);
+});
+
+test('a topic that nobody holds is freed while its database is open; what it had accepted is appended', async () => {
+  const db = await space.open();
+  await db.topics.create('t');
+  const dropped = await Promise.all(Array.from({ length: 50 }, async () => new WeakRef(await db.topics.open('t'))));
+  const appended = await Promise.all(
+    Array.from({ length: 50 }, async (_, i) => {
+      const topic = await db.topics.open('t');
+      await topic.append({ value: `${i}` });
+      return new WeakRef(topic);
+    }),
+  );
+  const left = () => [...dropped, ...appended].filter((each) => each.deref() !== undefined).length;
+  for (let turn = 0; turn < 200 && left() > 0; turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    globalThis.gc?.();
+  }
+  assert.ok(globalThis.gc === undefined || left() === 0, `${left()} are left`);
+  const topic = await db.topics.open('t');
+  assert.equal((await readAll(topic)).length, 50);
+  // Sent by the close alone, since the turn does not end before it.
+  const last = topic.append({ value: 'last' });
+  await db.close();
+  assert.equal((await last).offset, 50);
 });
 
 test('bad arguments are refused before anything is appended', async () => {

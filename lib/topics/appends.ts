@@ -53,21 +53,34 @@ interface Turn {
   shares: Share[];
 }
 
+/** @internal What has something to finish when its database closes, and is kept until then. */
+export interface Ending {
+  end(): void;
+}
+
 /** @internal Appends to one topic: those of one turn cross to the engine together and become one batch. */
 export class Appends<V, K> {
   readonly #native: NativeTopic;
   readonly #keys: KeyCodec<K>;
   readonly #values: ValueCodec<V>;
   readonly #settings: WriteSettings;
+  readonly #busy: Set<Ending>;
   readonly #packed = new MessagePacker(2 * PACK_BYTES);
   #turn: Turn | undefined;
   readonly #flushLater = () => this.flush();
 
-  constructor(native: NativeTopic, keys: KeyCodec<K>, values: ValueCodec<V>, settings: WriteSettings) {
+  constructor(
+    native: NativeTopic,
+    keys: KeyCodec<K>,
+    values: ValueCodec<V>,
+    settings: WriteSettings,
+    busy: Set<Ending>,
+  ) {
     this.#native = native;
     this.#keys = keys;
     this.#values = values;
     this.#settings = settings;
+    this.#busy = busy;
   }
 
   append(messages: readonly MessageInput<V, K>[], options: AppendOptions<K> | undefined): Promise<MessagePosition[]> {
@@ -119,6 +132,7 @@ export class Appends<V, K> {
     } else {
       if (this.#turn === undefined) {
         this.#turn = turn;
+        this.#busy.add(this);
         process.nextTick(this.#flushLater);
       }
       if (packed.size >= PACK_BYTES) this.flush();
@@ -131,7 +145,13 @@ export class Appends<V, K> {
     const turn = this.#turn;
     if (turn === undefined) return;
     this.#turn = undefined;
+    this.#busy.delete(this);
     this.#send(turn, 0, 0);
+  }
+
+  /** The database closes. */
+  end(): void {
+    this.flush();
   }
 
   #pack(turn: Turn, message: MessageInput<V, K>, defaultKey: K | undefined): void {

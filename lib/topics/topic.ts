@@ -5,7 +5,7 @@ import type { KeyCodec, ValueCodec } from '../encoding.ts';
 import { invalid, ThermoclineError } from '../error.ts';
 import type { NativeTopic, NativeTopicChunk } from '../native-topics.ts';
 import { parseSize, type Size } from '../size.ts';
-import { type AppendOptions, Appends, type MessagePosition } from './appends.ts';
+import { type AppendOptions, Appends, type Ending, type MessagePosition } from './appends.ts';
 import { Consumer, type ConsumerOptions, checkConsumerOptions } from './consumer.ts';
 import { MessageBatch, type MessageInput } from './message.ts';
 import { CONFIGURE_NAMES, nativeTopicOptions, settingsOf, type TopicSettings, wholeNumber } from './options.ts';
@@ -56,6 +56,8 @@ export interface TopicSource<V, K> {
   readonly keys: KeyCodec<K>;
   readonly values: ValueCodec<V>;
   readonly settings: WriteSettings;
+  /** What the database ends when it closes. A topic is in it only while it has to: who drops one frees it. */
+  readonly busy: Set<Ending>;
   isOpen(): boolean;
 }
 
@@ -65,14 +67,13 @@ export class Topic<V = Buffer, K = string> {
   readonly #source: TopicSource<V, K>;
   readonly #native: NativeTopic;
   readonly #appends: Appends<V, K>;
-  readonly #consumers = new Set<Consumer<V, K>>();
 
   /** @internal Use `db.topics`. */
   constructor(source: TopicSource<V, K>) {
     this.#source = source;
     this.#native = source.native;
     this.name = source.native.info().name;
-    this.#appends = new Appends(source.native, source.keys, source.values, source.settings);
+    this.#appends = new Appends(source.native, source.keys, source.values, source.settings, source.busy);
   }
 
   /** @internal */
@@ -168,12 +169,12 @@ export class Topic<V = Buffer, K = string> {
     checkConsumerOptions(options);
     const native = this.#native.consumer(options.group);
     if (native === undefined) throw takeError();
-    const { keys, values } = this.#source;
+    const { keys, values, busy } = this.#source;
     const isOpen = () => this.#source.isOpen();
-    const closed = (consumer: Consumer<V, K>) => this.#consumers.delete(consumer);
+    const closed = (consumer: Consumer<V, K>) => busy.delete(consumer);
     const endOffsets = () => this.#native.info().figures.map(({ endOffset }) => endOffset);
     const consumer = new Consumer({ native, keys, values, isOpen, endOffsets, closed }, options);
-    this.#consumers.add(consumer);
+    busy.add(consumer);
     return consumer;
   }
 
@@ -228,7 +229,7 @@ export class Topic<V = Buffer, K = string> {
    * Sends batches as they are stored to a connected stream socket, from the page cache and without passing through the
    * program (`sendfile`).
    *
-   * @param descriptor of the socket; nothing else may write to it meanwhile
+   * @param descriptor of the socket; nothing else may write to it meanwhile. It may be closed: a duplicate is used.
    * @param options `timeout`: milliseconds without progress after which it fails, default 30,000; others as in `read`
    * @returns how many bytes went, and the offset behind them.
    * @throws ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_ABORTED, ERR_IO
@@ -269,12 +270,6 @@ export class Topic<V = Buffer, K = string> {
       bytes: partitions.reduce((sum, each) => sum + each.bytes, 0),
       partitions,
     };
-  }
-
-  /** @internal The database closes: sends what was appended, ends consumers. */
-  end(): void {
-    this.#appends.flush();
-    for (const consumer of [...this.#consumers]) consumer.end();
   }
 
   #partition(partition: number | undefined): number {

@@ -17,6 +17,7 @@ import {
 import { invalid, ThermoclineError } from '../error.ts';
 import type { NativeDatabase } from '../native.ts';
 import { type NativeTopic, nativeTopics } from '../native-topics.ts';
+import type { Ending } from './appends.ts';
 import { ChangeLog } from './change-log.ts';
 import { CREATE_NAMES, nativeTopicOptions, OPEN_NAMES, type TopicEncodings, type TopicSettings } from './options.ts';
 import type { TopicCounters, TopicRepair, TopicReport } from './report.ts';
@@ -47,7 +48,8 @@ export interface TopicsSource<K, V> {
  */
 export class Topics<K = string, V = Buffer> {
   readonly #source: TopicsSource<K, V>;
-  readonly #topics = new Set<{ end(): void }>();
+  /** Appends that were not sent yet, and consumers. */
+  readonly #busy = new Set<Ending>();
 
   /** @internal Use `db.topics`. */
   constructor(source: TopicsSource<K, V>) {
@@ -76,7 +78,7 @@ export class Topics<K = string, V = Buffer> {
   }
 
   /**
-   * Opens a topic that exists. Keep what it gives: every call makes an object that lives until the database is closed.
+   * Opens a topic that exists. Every call makes an object of its own, which is freed like any other.
    *
    * @throws ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_CLOSED, ERR_CORRUPTION, ERR_FORMAT_VERSION, ERR_IO
    */
@@ -210,28 +212,30 @@ export class Topics<K = string, V = Buffer> {
     const native = await this.#openOrCreate(topic);
     const { settings, isOpen } = this.#source;
     const { keys, values } = changes;
-    const decoded = { native, settings, isOpen, keys: utf8Keys, values: valueCodec(codecOf(keys, values)) };
-    const raw = this.#kept(new Topic({ ...decoded, values: bufferValues }));
-    return new ChangeLog(changes, this.#kept(new Topic(decoded as never)), (messages, sequence) =>
+    const decoded = {
+      native,
+      settings,
+      isOpen,
+      busy: this.#busy,
+      keys: utf8Keys,
+      values: valueCodec(codecOf(keys, values)),
+    };
+    const raw = new Topic({ ...decoded, values: bufferValues });
+    return new ChangeLog(changes, new Topic(decoded as never), (messages, sequence) =>
       raw.append(messages, ChangeLog.appendOptions(sequence)),
     );
   }
 
   /** @internal The database closes. */
   end(): void {
-    for (const topic of this.#topics) topic.end();
-    this.#topics.clear();
+    for (const each of [...this.#busy]) each.end();
   }
 
   async #opened(native: Promise<NativeTopic>, codecs: { keys: unknown; values: unknown }): Promise<unknown> {
     const { settings, isOpen } = this.#source;
     const opened = await native;
-    return this.#kept(new Topic({ native: opened, settings, isOpen, ...(codecs as { keys: never; values: never }) }));
-  }
-
-  #kept<T extends { end(): void }>(topic: T): T {
-    this.#topics.add(topic);
-    return topic;
+    const { keys, values } = codecs as { keys: never; values: never };
+    return new Topic({ native: opened, keys, values, settings, isOpen, busy: this.#busy });
   }
 
   async #openOrCreate(name: string): Promise<NativeTopic> {

@@ -1,6 +1,10 @@
 #include "binding/topic.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -11,6 +15,7 @@
 #include "binding/topic_consumer.h"
 #include "binding/topic_values.h"
 #include "binding/values.h"
+#include "engine/platform/file.h"
 #include "engine/topic/assignment.h"
 #include "engine/topic/partition_reader.h"
 
@@ -27,6 +32,26 @@ double NumberAt(const Napi::CallbackInfo& info, size_t i) {
 std::string TextAt(const Napi::CallbackInfo& info, size_t i) {
   return info[i].As<Napi::String>().Utf8Value();
 }
+
+// A duplicate of a descriptor of the caller's.
+class Descriptor {
+ public:
+  explicit Descriptor(int of) : fd_(fcntl(of, F_DUPFD_CLOEXEC, 0)) {
+    if (fd_ < 0) status_ = ErrnoStatus(errno, "duplicating", "descriptor " + std::to_string(of));
+  }
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  int fd() const { return fd_; }
+  const Status& status() const { return status_; }
+
+ private:
+  const int fd_;
+  Status status_;
+};
 
 // The session of the first argument, a NativeDatabase. Null: the worker is being terminated.
 std::shared_ptr<Session> SessionOf(const Napi::CallbackInfo& info) {
@@ -294,8 +319,6 @@ Napi::Value TopicWrap::Append(const Napi::CallbackInfo& info) {
   auto submission = std::make_unique<topic::AppendSubmission>();
   submission->topic = topic_;
   submission->size = std::min<size_t>(static_cast<size_t>(NumberAt(info, 2)), packed.size);
-  submission->body = std::make_unique_for_overwrite<char[]>(submission->size);
-  std::memcpy(submission->body.get(), packed.data, submission->size);
   submission->count = info[3].As<Napi::Number>().Uint32Value();
   submission->first_timestamp = static_cast<uint64_t>(NumberAt(info, 4));
   submission->partition = static_cast<int64_t>(NumberAt(info, 5));
@@ -307,6 +330,8 @@ Napi::Value TopicWrap::Append(const Napi::CallbackInfo& info) {
   Status status = session_->CheckWritable();
   if (status.ok()) status = session_->Begin();
   if (status.ok()) {
+    submission->body = session_->engine().topics().NewBody(submission->size);
+    std::memcpy(submission->body.get(), packed.data, submission->size);
     submission->done = [appended, queue = environment->queue(), session = session_](
                            const Status& result, const topic::AppendOutcome& outcome) {
       appended->status = result;
@@ -405,11 +430,14 @@ void TopicWrap::Send(const Napi::CallbackInfo& info) {
   const auto partition = topic_->partition(info[1].As<Napi::Number>().Uint32Value());
   const auto offset = static_cast<uint64_t>(NumberAt(info, 2));
   const auto bytes = static_cast<size_t>(NumberAt(info, 3));
-  const int descriptor = info[4].As<Napi::Number>().Int32Value();
+  // One of its own: the caller may close his while this runs, and its number may by then mean
+  // another file.
+  const auto socket = std::make_shared<const Descriptor>(info[4].As<Napi::Number>().Int32Value());
   const int timeout_ms = info[5].As<Napi::Number>().Int32Value();
   op->execute = [=](std::pair<size_t, uint64_t>* out) -> Status {
     if (!partition) return {Code::kInvalidArgument, "the topic has no such partition"};
-    return topic::SendBatches(*partition, offset, bytes, descriptor, timeout_ms, &out->first,
+    if (!socket->status().ok()) return socket->status();
+    return topic::SendBatches(*partition, offset, bytes, socket->fd(), timeout_ms, &out->first,
                               &out->second);
   };
   op->to_js = [](napi_env env, std::pair<size_t, uint64_t>& sent) -> napi_value {

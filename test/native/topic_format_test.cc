@@ -1,6 +1,8 @@
 // The formats of batches, records and indexes, the codecs, and the table of producers.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
 #include <random>
 #include <string>
@@ -157,6 +159,58 @@ TEST(TopicRecordFormat, ABodyIsExactlyItsRecords) {
   EXPECT_FALSE(CheckBody(body.bytes(), 3, 0, &facts));
   for (size_t size = 0; size < body.bytes().size(); size++) {
     EXPECT_FALSE(CheckBody(std::string_view(body.bytes()).substr(0, size), 2, 0, &facts)) << size;
+  }
+}
+
+// Plain records are passed over without being decoded.
+TEST(TopicRecordFormat, ABodyIsJudgedAsItsRecordsAreDecodedOneByOne) {
+  const auto decoded = [](std::string_view body, uint32_t count, uint64_t* max) {
+    const char* p = body.data();
+    const char* const limit = p + body.size();
+    *max = 0;
+    for (uint32_t i = 0; i < count; i++) {
+      RecordView record;
+      p = DecodeRecord(p, limit, 1000, &record);
+      if (p == nullptr) return false;
+      *max = i == 0 ? record.timestamp : std::max(*max, record.timestamp);
+    }
+    return p == limit;
+  };
+  std::mt19937 random(20'261);
+  int good = 0;
+  for (int round = 0; round < 3000; round++) {
+    BodyBuilder builder(1000);
+    for (auto left = 1 + random() % 6; left > 0; left--) {
+      constexpr size_t kSizes[] = {0, 1, 2, 126, 127, 128, 129, 300};
+      const std::string payload(kSizes[random() % std::size(kSizes)], static_cast<char>(random()));
+      const uint64_t time = 990 + random() % 20;
+      const std::string_view key = "k";
+      builder.Add(payload, {.key = random() % 4 == 0 ? &key : nullptr,
+                            .timestamp = random() % 4 == 0 ? &time : nullptr});
+    }
+    std::string body = builder.bytes();
+    if (round % 3 > 0) body[random() % body.size()] = static_cast<char>(random());
+    if (round % 5 == 0) body.resize(body.size() - random() % std::min<size_t>(body.size(), 4));
+    const auto count = static_cast<uint32_t>(builder.count() - (round % 7 == 0 ? 1 : 0));
+    uint64_t max = 0;
+    const bool expected = decoded(body, count, &max) && count <= body.size() / 2;
+    BodyFacts facts;
+    ASSERT_EQ(CheckBody(body, count, 1000, &facts), expected) << round;
+    if (!expected || count == 0) continue;
+    good++;
+    ASSERT_EQ(facts.max_timestamp, max) << round;
+  }
+  EXPECT_GT(good, 1000);
+}
+
+TEST(TopicRecordFormat, PayloadsOfEveryLengthArePassedOver) {
+  for (const size_t size : {0u, 127u, 128u, 16'383u, 16'384u, 100'000u}) {
+    BodyBuilder body;
+    for (int i = 0; i < 3; i++) body.Add(std::string(size, 'x'));
+    BodyFacts facts;
+    EXPECT_TRUE(CheckBody(body.bytes(), 3, 0, &facts)) << size;
+    const std::string_view cut = std::string_view(body.bytes()).substr(0, body.bytes().size() - 1);
+    EXPECT_FALSE(CheckBody(cut, 3, 0, &facts)) << size;
   }
 }
 

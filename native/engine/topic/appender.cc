@@ -5,9 +5,11 @@
 #include <exception>
 #include <future>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "engine/platform/thread_pool.h"
+#include "engine/record/crc32c.h"
 
 namespace thermocline::topic {
 
@@ -91,9 +93,17 @@ void Appender::RouteOne(Work* work) {
                                                 std::to_string(append.partition)};
     return;
   }
+  const std::string_view body(append.body.get(), append.size);
+  // First, since it brings the body into this processor's cache in order: walking its records, each
+  // of which says where the next one is, would wait for each.
+  std::optional<uint32_t> body_crc;
+  if ((append.partition >= 0 || partitions == 1) &&
+      append.topic->options().compression.codec == Codec::kNone) {
+    body_crc = Crc32c(body);
+  }
   const auto keyless = static_cast<uint32_t>(next_keyless_++ % partitions);
-  if (!Route({append.body.get(), append.size}, append.count, append.first_timestamp, partitions,
-             append.partition, keyless, &work->routed)) {
+  if (!Route(body, append.count, append.first_timestamp, partitions, append.partition, keyless,
+             &work->routed)) {
     work->status = {Code::kInvalidArgument, "the packed messages are malformed"};
     return;
   }
@@ -105,6 +115,7 @@ void Appender::RouteOne(Work* work) {
     batch->max_timestamp = part.max_timestamp;
     batch->producer_id = append.producer_id;
     batch->sequence = append.sequence;
+    batch->body_crc = body_crc;  // known where there is one part
     work->batches.push_back(std::move(batch));
   }
 }

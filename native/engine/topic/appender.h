@@ -34,6 +34,7 @@
 
 #include "engine/commit/submission.h"
 #include "engine/status.h"
+#include "engine/topic/body_pool.h"
 #include "engine/topic/router.h"
 #include "engine/topic/topic.h"
 
@@ -55,7 +56,7 @@ struct AppendOutcome {
 
 struct AppendSubmission {
   std::shared_ptr<Topic> topic;
-  std::unique_ptr<char[]> body;  // records (record_format.h)
+  BodyPool::Body body;  // records (record_format.h)
   size_t size = 0;
   uint32_t count = 0;
   uint64_t first_timestamp = 0;  // 0: the time of the append

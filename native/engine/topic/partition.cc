@@ -156,6 +156,7 @@ bool Partition::Prepare(BatchAppend* batch, uint64_t base_offset, const Compress
     if (!compressed) batch->compressed.clear();
   }
   const std::string_view stored = compressed ? std::string_view(batch->compressed) : batch->body;
+  if (!compressed && !batch->body_crc) batch->body_crc = Crc32c(stored);
   batch->base_offset = base_offset;
   EncodeHeader({.codec = compressed ? compression.codec : Codec::kNone,
                 .base_offset = base_offset,
@@ -167,7 +168,7 @@ bool Partition::Prepare(BatchAppend* batch, uint64_t base_offset, const Compress
                 .max_timestamp = batch->max_timestamp,
                 .producer_id = batch->producer_id,
                 .sequence = batch->sequence,
-                .body_crc = Crc32c(stored)},
+                .body_crc = compressed ? Crc32c(stored) : *batch->body_crc},
                seed_, batch->header);
   return compressed;
 }

@@ -22,6 +22,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,6 +50,8 @@ struct BatchAppend {
   uint64_t max_timestamp = 0;    // of the records; for first_timestamp 0 it is filled in
   uint64_t producer_id = 0;      // 0: none
   uint64_t sequence = 0;
+  // Of the body, if it is known; else Append finds it out.
+  std::optional<uint32_t> body_crc = std::nullopt;
 
   // Out.
   Status status;

@@ -28,6 +28,18 @@ uint64_t ZigZag(int64_t v) {
 
 uint64_t UnZigZag(uint64_t v) { return (v >> 1) ^ (~(v & 1) + 1); }
 
+// Behind a record of a payload alone, of less than 16 KiB: nearly every record of most logs. Null:
+// it is another one, or none.
+inline const char* PassPlainRecord(const char* p, const char* limit) {
+  if (limit - p < 3 || *p != 0) return nullptr;
+  const auto low = static_cast<uint8_t>(p[1]);
+  const auto high = static_cast<uint8_t>(p[2]);
+  if (low >= 0x80 && high >= 0x80) return nullptr;
+  const size_t size = low < 0x80 ? low : (low & 0x7fu) | (size_t{high} << 7);
+  p += low < 0x80 ? 2 : 3;
+  return static_cast<size_t>(limit - p) < size ? nullptr : p + size;
+}
+
 }  // namespace
 
 const char* DecodeRecord(const char* p, const char* limit, uint64_t first_timestamp,
@@ -77,6 +89,12 @@ bool CheckBody(std::string_view body, uint32_t count, uint64_t first_timestamp, 
   bool any_first = false;
   uint64_t max = 0;
   for (uint32_t i = 0; i < count; i++) {
+    if (const char* const end = PassPlainRecord(p, limit)) {
+      p = end;
+      max = std::max(max, first_timestamp);
+      any_first = true;
+      continue;
+    }
     p = DecodeRecord(p, limit, first_timestamp, &record);
     if (p == nullptr) return false;
     max = any_first ? std::max(max, record.timestamp) : record.timestamp;

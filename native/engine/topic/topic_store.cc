@@ -227,7 +227,10 @@ Status TopicStore::Configure(const std::shared_ptr<Topic>& topic, const TopicOpt
 std::shared_ptr<Appender> TopicStore::StartAppender() {
   std::lock_guard lock(mutex_);
   if (!appender_ && !closed_) {
-    appender_ = std::make_shared<Appender>(options_.appender, [this] { return OpenTopics(); });
+    appender_ = std::make_shared<Appender>(options_.appender, [this] {
+      bodies_->Tidy();
+      return OpenTopics();
+    });
   }
   return closed_ ? nullptr : appender_;
 }

@@ -73,6 +73,8 @@ class TopicStore {
   // New settings for an open topic, partitions included.
   Status Configure(const std::shared_ptr<Topic>& topic, const TopicOptions& options);
 
+  // Memory for the body of an append.
+  BodyPool::Body NewBody(size_t size) { return bodies_->Take(size); }
   // See Appender. ERR_READ_ONLY.
   Status Append(std::unique_ptr<AppendSubmission> submission);
   // Rolls, syncs and deletes what is due, now.
@@ -100,6 +102,7 @@ class TopicStore {
   const Dependencies deps_;
   // Shared with partitions that outlive the store in the hands of readers.
   const std::shared_ptr<TopicMetrics> metrics_ = std::make_shared<TopicMetrics>();
+  const std::shared_ptr<BodyPool> bodies_ = std::make_shared<BodyPool>();
   ConsumerGroups groups_;
 
   mutable std::mutex mutex_;
