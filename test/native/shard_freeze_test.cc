@@ -301,8 +301,6 @@ TEST_F(ShardFreezeTest, WhatElseIsDoneWithAFrozenShardIsRefusedByName) {
               HasCode(Code::kFrozen));
   EXPECT_FALSE(fs::exists(folder_ / "snapshot"));
   EXPECT_THAT(engine()->snapshotter()->Take({0}, folder_ / "other", &control, &report), IsOk());
-  Backup backup;
-  EXPECT_THAT(engine()->CreateBackup(folder_ / "backup", 0, &backup), HasCode(Code::kFrozen));
   ReshardControl move;
   std::vector<uint32_t> ids;
   for (const bool split : {true, false}) {
