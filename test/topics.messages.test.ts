@@ -351,16 +351,12 @@ test('a socket that is closed meanwhile is sent to all the same, and nothing els
   for (let i = 0; i < 24; i++) await topic.append({ value });
   const received: Buffer[] = [];
   const server = createServer();
-  let peer: Socket | undefined;
-  const ended = new Promise<void>((resolve) => {
-    server.once('connection', (socket) => {
-      peer = socket.pause();
-      socket.on('data', (data: Buffer) => received.push(data)).on('end', () => resolve());
-    });
-  });
+  const connected = new Promise<Socket>((resolve) => server.once('connection', resolve));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const client: Socket = connect((server.address() as { port: number }).port);
   await new Promise((resolve) => client.once('connect', resolve));
+  const peer = await connected; // which reads nothing as long as nobody listens for data
+  const ended = new Promise((resolve) => peer.once('end', resolve));
   const { fd } = (client as unknown as { _handle: { fd: number } })._handle;
   // More than sockets hold, to a peer that does not read yet: it cannot end before the descriptor is closed.
   const sending = topic.send(fd, { offset: 0, maxBytes: 32 << 20 });
@@ -369,7 +365,7 @@ test('a socket that is closed meanwhile is sent to all the same, and nothing els
   // One of them takes the number.
   const files = Array.from({ length: 64 }, (_, i) => path.join(space.folder(), `${i}`));
   const descriptors = files.map((file) => openSync(file, 'w'));
-  peer?.resume();
+  peer.on('data', (data: Buffer) => received.push(data));
   const { bytes, nextOffset } = await sending;
   for (const descriptor of descriptors) closeSync(descriptor);
   await ended;
