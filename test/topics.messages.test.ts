@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { suite } from 'uvu';
@@ -363,7 +363,9 @@ test('a socket that is closed meanwhile is sent to all the same, and nothing els
   client.destroy();
   await new Promise((resolve) => client.once('close', resolve));
   // One of them takes the number.
-  const files = Array.from({ length: 64 }, (_, i) => path.join(space.folder(), `${i}`));
+  const folder = space.folder();
+  mkdirSync(folder);
+  const files = Array.from({ length: 64 }, (_, i) => path.join(folder, `${i}`));
   const descriptors = files.map((file) => openSync(file, 'w'));
   peer.on('data', (data: Buffer) => received.push(data));
   const { bytes, nextOffset } = await sending;
