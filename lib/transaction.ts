@@ -338,7 +338,9 @@ export async function retrying<K, V, R>(
   signal: AbortSignal | undefined,
   step: (transaction: Transaction<K, V>) => Promise<R>,
 ): Promise<R> {
-  for (let attempt = 0, thaws = 0; ; attempt++) {
+  let conflicts = 0;
+  let thaws = 0;
+  for (;;) {
     if (signal?.aborted) throw aborted(signal);
     const transaction = await beginTransaction(source);
     let committing: Promise<void> | undefined;
@@ -351,7 +353,7 @@ export async function retrying<K, V, R>(
       return result;
     } catch (error) {
       if (hasCode(error, 'ERR_FROZEN') && thaws < DEFAULT_RETRIES) frozen = transaction.frozen;
-      if (frozen.length === 0 && (!hasCode(error, 'ERR_CONFLICT') || attempt >= retries)) throw error;
+      if (frozen.length === 0 && (!hasCode(error, 'ERR_CONFLICT') || conflicts >= retries)) throw error;
     } finally {
       // Not before its commit was validated, whatever the caller was told: it needs what is recorded while it is open.
       if (committing === undefined) await transaction.end();
@@ -360,11 +362,10 @@ export async function retrying<K, V, R>(
     if (frozen.length > 0) {
       await until(signal, thaw(source, frozen));
       thaws++;
-      attempt--; // that was no conflict
       continue;
     }
     // Full jitter: those who collided spread out instead of colliding again.
-    const ceiling = Math.min(50, 2 ** attempt);
+    const ceiling = Math.min(50, 2 ** conflicts++);
     await new Promise((resolve) => setTimeout(resolve, Math.random() * ceiling));
   }
 }

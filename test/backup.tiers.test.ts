@@ -1,7 +1,17 @@
 // Backups of databases with colder tiers and frozen shards: one moment over all, and everything comes back.
 
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { suite } from 'uvu';
 import { backups, type Database, destroy, open, restore, verifyBackups } from '../lib/index.ts';
@@ -319,6 +329,45 @@ test('damage of any part is named, and nothing is made of it', async () => {
     await rejects(restore(dir, target), 'ERR_CORRUPTION', /backup 1 .*is damaged/);
     assert.ok(!existsSync(target), `${what}: something was made`);
     assert.ok((await verifyBackups(dir)).problems.length > 0, what);
+  }
+});
+
+test('where a restore put a tier is forgotten once the database knows, even if the note of it comes back', async () => {
+  const db = await make({ tiers: { cold: {} } });
+  await spread2(db);
+  const state = await content(db);
+  const dir = space.folder();
+  await db.backup(dir);
+  const location = space.folder();
+  await restore(dir, location);
+  const note = path.join(location, 'tier-paths');
+  const kept = readFileSync(note);
+  assert.deepEqual(await contentAt(location), state);
+  const elsewhere = path.join(space.folder(), 'other-disk');
+  mkdirSync(path.dirname(elsewhere), { recursive: true });
+  renameSync(path.join(location, 'cold'), elsewhere);
+  writeFileSync(note, kept); // as a loss of power may leave it
+  const moved = space.adopt(await open(location, { ...text, tiers: { cold: { path: elsewhere } } }));
+  assert.deepEqual(await content(moved), state);
+  await moved.close();
+  assert.ok(!existsSync(note));
+  assert.deepEqual(await contentAt(location), state);
+});
+
+test('a later backup keeps what a damaged one needs', async () => {
+  const db = await make({ tiers: { cold: {} } });
+  await spread2(db);
+  for (const damage of [flipMetadata, (file: string) => writeFileSync(file, 'x')]) {
+    const dir = space.folder();
+    await db.backup(dir);
+    const sound = readFileSync(path.join(dir, 'hot/meta/1'));
+    damage(path.join(dir, 'hot/meta/1'));
+    await db.backup(dir);
+    writeFileSync(path.join(dir, 'hot/meta/1'), sound);
+    assert.deepEqual((await verifyBackups(dir)).problems, []);
+    assert.ok(existsSync(path.join(dir, 'cold/meta/1')));
+    await db.backup(dir, { keep: 1 });
+    assert.deepEqual(readdirSync(path.join(dir, 'cold/meta')).length, 1, 'what nothing needs goes');
   }
 });
 

@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "engine/feed/retention.h"
+#include "engine/location.h"
 #include "engine/metrics/rocks_listener.h"
 #include "engine/platform/boot_id.h"
+#include "engine/platform/file.h"
 #include "engine/record/coding.h"
 #include "engine/tier/expiry_filter.h"
 
@@ -24,9 +26,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kLockFile = "LOCK";
-constexpr const char* kHotDirectory = "hot";
-constexpr const char* kTopicsDirectory = "topics";
 constexpr int kTaskThreads = 2;
 constexpr int kShardThreads = 2;
 // How often the shards' times are written while there are writes. They are also written at close.
@@ -34,63 +33,6 @@ constexpr uint64_t kKeepShardTimesMs = 5 * 60 * 1000;
 constexpr int kBackgroundNice = 10;
 // One copies; one is there for a caller who gives up waiting.
 constexpr int kReshardThreads = 2;
-
-Status FromErrno(int error, const std::string& doing) {
-  const Code code = error == ENOSPC ? Code::kNoSpace : error == EROFS ? Code::kReadOnly : Code::kIo;
-  return {code, doing + " failed: " + std::strerror(error)};
-}
-
-Status NotOurs(const std::string& location, const std::string& name) {
-  return {Code::kInvalidArgument, location + " is not empty and holds no Thermocline database (" +
-                                      name + " is in it): choose an empty folder"};
-}
-
-// What RocksDB leaves behind if it is killed before its first CURRENT file.
-bool IsLeftover(const std::string& name) {
-  return name == "LOCK" || name == "IDENTITY" || name.starts_with("LOG") ||
-         name.starts_with("MANIFEST-") || name.starts_with("OPTIONS-") || name.ends_with(".log") ||
-         name.ends_with(".dbtmp");
-}
-
-// Decides, before anything is touched, whether `location` is ours, new, or somebody else's.
-Status CheckLocation(const std::string& location, const EngineOptions& options) {
-  std::error_code error;
-  const fs::file_status type = fs::status(location, error);
-  if (error && error != std::errc::no_such_file_or_directory) {
-    return FromErrno(error.value(), "opening " + location);
-  }
-  const std::string hot = (fs::path(location) / kHotDirectory).string();
-  const bool exists = fs::is_directory(type) && HotStore::Exists(hot, &error);
-  if (fs::is_directory(type) && error) return FromErrno(error.value(), "opening " + hot);
-  if (exists) {
-    if (!options.error_if_exists) return {};
-    return {Code::kInvalidArgument,
-            "a database exists at " + location + " and errorIfExists is set"};
-  }
-  if (fs::exists(type) && !fs::is_directory(type)) {
-    return {Code::kInvalidArgument, location + " is a file, not a folder"};
-  }
-  if (!options.create_if_missing || options.read_only) {
-    return {Code::kNotFound, "there is no database at " + location +
-                                 (options.read_only ? "" : " and createIfMissing is false")};
-  }
-  if (!fs::exists(type)) return {};
-  fs::directory_iterator entries(location, error);
-  if (error) return FromErrno(error.value(), "reading the folder " + location);
-  for (const fs::directory_entry& entry : entries) {
-    const std::string name = entry.path().filename().string();
-    if (name == kLockFile || (name == kHotDirectory && entry.is_directory(error))) continue;
-    return NotOurs(location, name);
-  }
-  if (!fs::exists(hot, error)) return {};
-  fs::directory_iterator files(hot, error);
-  if (error) return FromErrno(error.value(), "reading the folder " + hot);
-  for (const fs::directory_entry& file : files) {
-    const std::string name = file.path().filename().string();
-    if (!IsLeftover(name)) return NotOurs(location, std::string(kHotDirectory) + "/" + name);
-  }
-  return {};
-}
 
 rocksdb::Slice AsSlice(const std::string& s) { return {s.data(), s.size()}; }
 
@@ -114,7 +56,7 @@ Status Engine::Open(const std::string& location, EngineOptions options,
   if (!options.read_only) {
     std::error_code error;
     fs::create_directories(location, error);
-    if (error) return FromErrno(error.value(), "creating the folder " + location);
+    if (error) return ErrnoStatus(error.value(), "creating the folder", location);
   }
   std::shared_ptr<Engine> engine(new Engine(location, options));
   status = engine->OpenParts();
@@ -494,41 +436,6 @@ void Engine::Close() {
     malloc_trim(0);
 #endif
   });
-}
-
-Status Engine::Destroy(const std::string& location) {
-  std::error_code error;
-  const bool there = fs::exists(location, error);
-  if (error) return FromErrno(error.value(), "opening " + location);
-  if (!there) return {};
-  const fs::path root(location);
-  const fs::path hot = root / kHotDirectory;
-  const bool exists = HotStore::Exists(hot.string(), &error);
-  if (error) return FromErrno(error.value(), "opening " + hot.string());
-  if (!exists) {
-    return {Code::kInvalidArgument,
-            location + " holds no Thermocline database: nothing was deleted"};
-  }
-  FileLock lock;
-  Status status = lock.Acquire((root / kLockFile).string(), /*shared=*/false);
-  if (!status.ok()) return status;
-  status = topic::TopicStore::Destroy((root / kTopicsDirectory).string());
-  // Whatever has the name of a shard's archive: the table that names the others is about to go.
-  if (status.ok()) CleanArchives((root / kArchiveDirectory).string(), ShardTable::Equal(1));
-  std::vector<TierSet::Found> tiers;
-  if (status.ok()) status = TierSet::Find(location, hot.string(), &tiers);
-  // The hot store last: it is what finds the others, should this be cut short.
-  for (const TierSet::Found& tier : tiers) {
-    if (status.ok()) status = TierStore::Destroy(tier.directory, tier.uuid, nullptr);
-  }
-  if (status.ok()) status = HotStore::Destroy(hot.string());
-  if (!status.ok()) return status;
-  DeleteTierPaths(location);
-  fs::remove(hot, error);  // both folders stay if somebody keeps files of their own in them
-  fs::remove(root / kLockFile, error);
-  if (error) return FromErrno(error.value(), "deleting the lock file");
-  fs::remove(root, error);
-  return {};
 }
 
 Status Engine::Submit(std::unique_ptr<Submission> submission) {

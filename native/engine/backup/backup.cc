@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "engine/backup/backup_parts.h"
+#include "engine/location.h"
+#include "engine/platform/file.h"
 #include "engine/platform/file_lock.h"
 #include "engine/snapshot/manifest.h"
 #include "engine/tier/meta.h"
@@ -18,13 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kLockFile = "LOCK";
 constexpr Tier kColderTiers[] = {Tier::kWarm, Tier::kCold};
-
-Status FromError(const std::error_code& error, const std::string& doing) {
-  const bool full = error == std::errc::no_space_on_device;
-  return {full ? Code::kNoSpace : Code::kIo, doing + " failed: " + error.message()};
-}
 
 bool IsOurs(const std::string& name) {
   return name == kLockFile || name == kBackupArchives || name == TierName(Tier::kHot) ||
@@ -40,7 +36,7 @@ Status CheckFolder(const std::string& dir) {
     return {Code::kInvalidArgument, dir + " is a file, not a folder"};
   }
   fs::directory_iterator entries(dir, error);
-  if (error) return FromError(error, "reading the folder " + dir);
+  if (error) return ErrnoStatus(error.value(), "reading the folder", dir);
   for (const fs::directory_entry& entry : entries) {
     const std::string name = entry.path().filename().string();
     const bool ours = IsOurs(name) && (name == kLockFile) != entry.is_directory(error);
@@ -106,15 +102,19 @@ Backup Describe(const std::string& dir, const rocksdb::BackupInfo& info) {
   return backup;
 }
 
-// Deletes what no backup names: parts of backups that were deleted or cut short.
+// Deletes what no backup names: parts of backups that were deleted or cut short. Nothing at all if
+// a backup is damaged: somebody may yet want to save what it names.
 Status DeleteUnnamed(const std::string& dir, rocksdb::BackupEngine* hot) {
+  std::vector<rocksdb::BackupID> damaged;
+  hot->GetCorruptedBackups(&damaged);
+  if (!damaged.empty()) return {};
   std::vector<rocksdb::BackupInfo> infos;
   hot->GetBackupInfo(&infos);
   std::map<Tier, std::set<uint32_t>> colder;
   std::set<std::string> archives;
   for (const rocksdb::BackupInfo& info : infos) {
     BackupParts parts;
-    if (!DecodeBackupParts(info.app_metadata, &parts).ok()) continue;
+    if (!DecodeBackupParts(info.app_metadata, &parts).ok()) return {};
     for (const auto& [tier, number] : parts.colder) colder[tier].insert(number);
     archives.insert(parts.archives.begin(), parts.archives.end());
   }
@@ -178,7 +178,7 @@ Status CreateBackup(const BackupSource& source, const std::string& dir, uint32_t
   if (!status.ok()) return status;
   std::error_code error;
   fs::create_directories(dir, error);
-  if (error) return FromError(error, "creating the folder " + dir);
+  if (error) return ErrnoStatus(error.value(), "creating the folder", dir);
   FileLock lock;
   status = lock.Acquire((fs::path(dir) / kLockFile).string(), /*shared=*/false);
   if (!status.ok()) {

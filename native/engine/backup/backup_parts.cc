@@ -2,6 +2,7 @@
 
 #include <rocksdb/env.h>
 
+#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
@@ -38,11 +39,18 @@ std::string Hex(std::string_view bytes) {
   return text;
 }
 
+template <typename Number>
+bool ParseWhole(std::string_view text, int base, Number* number) {
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, *number, base);
+  return error == std::errc() && stop == end;
+}
+
 bool Unhex(std::string_view text, std::string* bytes) {
   if (text.empty() || text.size() % 2 != 0) return false;
   for (size_t i = 0; i < text.size(); i += 2) {
-    unsigned byte = 0;
-    if (std::sscanf(std::string(text.substr(i, 2)).c_str(), "%2x", &byte) != 1) return false;
+    uint8_t byte = 0;
+    if (!ParseWhole(text.substr(i, 2), 16, &byte)) return false;
     bytes->push_back(static_cast<char>(byte));
   }
   return true;
@@ -70,11 +78,9 @@ bool DecodeLine(std::string_view line, BackupParts* parts) {
   }
   for (const Tier tier : {Tier::kWarm, Tier::kCold}) {
     const std::string prefix = std::string(TierName(tier)) + " ";
-    unsigned number = 0;
-    if (!line.starts_with(prefix)) continue;
-    if (std::sscanf(std::string(line.substr(prefix.size())).c_str(), "%u", &number) != 1) break;
-    parts->colder[tier] = number;
-    return true;
+    if (line.starts_with(prefix)) {
+      return ParseWhole(line.substr(prefix.size()), 10, &parts->colder[tier]);
+    }
   }
   return false;
 }
@@ -83,11 +89,6 @@ rocksdb::BackupEngineOptions OptionsFor(const std::string& dir, Tier tier) {
   rocksdb::BackupEngineOptions options((fs::path(dir) / TierName(tier)).string());
   options.max_background_operations = 2;
   return options;
-}
-
-Status FromError(const std::error_code& error, const std::string& doing) {
-  const bool full = error == std::errc::no_space_on_device;
-  return {full ? Code::kNoSpace : Code::kIo, doing + " failed: " + error.message()};
 }
 
 Status SyncFile(const std::string& path) {
@@ -114,7 +115,7 @@ Status TakeArchive(const std::string& from, const std::string& to) {
     fs::remove_all(to, error);  // damaged since
   }
   fs::create_directories(fs::path(to).parent_path(), error);
-  if (error) return FromError(error, "creating the folder of " + to);
+  if (error) return ErrnoStatus(error.value(), "creating the folder of", to);
   Status status = CopyFolder(from, to);
   return status.ok() ? VerifySnapshot(to, nullptr, &manifest) : status;
 }
@@ -224,22 +225,22 @@ Status CopyFolder(const std::string& from, const std::string& to) {
   std::error_code error;
   fs::remove_all(partial, error);
   if (!error) fs::create_directories(partial, error);
-  if (error) return FromError(error, "creating the folder " + partial);
+  if (error) return ErrnoStatus(error.value(), "creating the folder", partial);
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : fs::directory_iterator(from, error)) {
     names.push_back(entry.path().filename().string());
   }
-  if (error) return FromError(error, "reading the folder " + from);
+  if (error) return ErrnoStatus(error.value(), "reading the folder", from);
   for (const std::string& name : names) {
     fs::copy_file(fs::path(from) / name, fs::path(partial) / name, error);
-    if (error) return FromError(error, "copying " + from + "/" + name);
+    if (error) return ErrnoStatus(error.value(), "copying", from + "/" + name);
     Status status = SyncFile(partial + "/" + name);
     if (!status.ok()) return status;
   }
   Status status = SyncFolder(partial);
   if (!status.ok()) return status;
   fs::rename(partial, to, error);
-  if (error) return FromError(error, "making " + to);
+  if (error) return ErrnoStatus(error.value(), "making", to);
   return SyncFolder(fs::path(to).parent_path().string());
 }
 

@@ -8,6 +8,7 @@
 
 #include "engine/backup/backup.h"
 #include "engine/backup/backup_parts.h"
+#include "engine/location.h"
 #include "engine/platform/file.h"
 #include "engine/platform/file_lock.h"
 #include "engine/snapshot/archive.h"
@@ -19,18 +20,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kLockFile = "LOCK";
 // The hot store is made here, and gets its name at the very end.
 constexpr const char* kHotRestoring = "hot.restoring";
 // In any other folder that a restore fills: the location that it is for, while that has no database
 // yet; and where the content is made.
 constexpr std::string_view kMarkFile = kRestoringMark;
 constexpr const char* kContent = "restoring";
-
-Status FromError(const std::error_code& error, const std::string& doing) {
-  const bool full = error == std::errc::no_space_on_device;
-  return {full ? Code::kNoSpace : Code::kIo, doing + " failed: " + error.message()};
-}
 
 // A folder that comes out of a backup.
 struct Part {
@@ -54,7 +49,7 @@ Status NamesIn(const fs::path& folder, std::vector<std::string>* names) {
     const std::string name = entry.path().filename().string();
     if (name != "lost+found") names->push_back(name);
   }
-  if (error) return FromError(error, "reading the folder " + folder.string());
+  if (error) return ErrnoStatus(error.value(), "reading the folder", folder.string());
   return {};
 }
 
@@ -179,16 +174,16 @@ Status Clear(const Part& part, const std::string& location) {
   std::error_code error;
   if (part.is_hot_store()) {
     fs::remove_all(part.content(), error);
-    return error ? FromError(error, "preparing the folder " + location) : Status();
+    return error ? ErrnoStatus(error.value(), "preparing the folder", location) : Status();
   }
   fs::create_directories(part.target, error);
-  if (error) return FromError(error, "creating the folder " + part.target.string());
+  if (error) return ErrnoStatus(error.value(), "creating the folder", part.target.string());
   Status status = ReplaceFile(MarkOf(part.target).string(), location, /*durable=*/true);
   std::vector<std::string> names;
   if (status.ok()) status = NamesIn(part.target, &names);
   for (const std::string& name : names) {
     if (name != kMarkFile) fs::remove_all(part.target / name, error);
-    if (error) return FromError(error, "preparing the folder " + part.target.string());
+    if (error) return ErrnoStatus(error.value(), "preparing the folder", part.target.string());
   }
   return status;
 }
@@ -199,7 +194,7 @@ Status Fill(const std::string& dir, const Part& part, const std::string& locatio
   const std::string content = part.content().string();
   std::error_code error;
   fs::create_directories(content, error);
-  if (error) return FromError(error, "creating the folder " + content);
+  if (error) return ErrnoStatus(error.value(), "creating the folder", content);
   for (const std::string& name : part.names) {
     status = CopyFolder((fs::path(dir) / kBackupArchives / name).string(),
                         content + "/" + ArchiveFolderOf(name));
@@ -235,7 +230,7 @@ Status Place(const Part& part) {
       if (!status.ok()) return status;
     }
   }
-  if (error) return FromError(error, "putting " + part.target.string() + " in place");
+  if (error) return ErrnoStatus(error.value(), "filling", part.target.string());
   return SyncFolder(part.target.parent_path().string());
 }
 
@@ -266,9 +261,8 @@ Status CheckPaths(const BackupParts& found, const std::vector<Part>& parts, cons
                                         std::string(TierName(tier)) + " tier to be put in " + path};
   }
   std::vector<fs::path> taken;
-  for (const std::string_view name :
-       {std::string_view("hot"), std::string_view(kHotRestoring),
-        std::string_view(kArchiveDirectory), std::string_view("topics")}) {
+  for (const char* const name :
+       {kHotDirectory, kHotRestoring, kArchiveDirectory, kTopicsDirectory}) {
     taken.push_back(fs::path(location) / name);
   }
   for (const Part& part : parts) {
@@ -305,7 +299,7 @@ Status RestoreBackup(const std::string& dir, uint32_t id, const std::string& loc
 
   std::error_code error;
   fs::create_directories(location, error);
-  if (error) return FromError(error, "creating the folder " + location);
+  if (error) return ErrnoStatus(error.value(), "creating the folder", location);
   FileLock lock;
   status = lock.Acquire((fs::path(location) / kLockFile).string(), /*shared=*/false);
   if (status.ok()) status = CheckAll(location, parts);

@@ -1,9 +1,7 @@
 #include "engine/commit/committer.h"
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
-#include <cstring>
 #include <exception>
 #include <iterator>
 #include <utility>
@@ -12,8 +10,6 @@
 #include "engine/hash.h"
 #include "engine/platform/thread_pool.h"
 #include "engine/platform/time.h"
-#include "engine/record/commit_header.h"
-#include "engine/record/envelope.h"
 
 namespace thermocline {
 
@@ -23,18 +19,6 @@ namespace {
 constexpr size_t kKeptBatchBytes = 16 * kMiB;
 constexpr size_t kKeptOps = 1 << 18;
 constexpr uint64_t kKeepClockNanos = 1'000'000'000;
-constexpr uint32_t kNoOp = UINT32_MAX;
-constexpr uint32_t kSortedOps = 16;  // with fewer, sorting saves nothing
-
-// The first eight bytes as a number that orders as they do; a shorter key orders among its
-// continuations, which the whole keys then decide.
-uint64_t KeyPrefix(std::string_view key) {
-  uint64_t prefix = 0;
-  std::memcpy(&prefix, key.data(), std::min(key.size(), sizeof prefix));
-  return __builtin_bswap64(prefix);
-}
-
-rocksdb::Slice AsSlice(std::string_view s) { return {s.data(), s.size()}; }
 
 }  // namespace
 
@@ -325,66 +309,6 @@ Status Committer::DecodeSubmission(const Submission& submission, Span* span) {
   return {};
 }
 
-// True: the submission was taken, since it writes to a frozen shard, or to one that a submission
-// parked before it writes to.
-bool Committer::Park(std::unique_ptr<Submission>* submission, size_t begin) {
-  const std::vector<ShardInfo>& infos = shards_->table.shards();
-  std::vector<bool> written(infos.size());
-  for (size_t i = begin; i < ops_.size(); i++) {
-    if (ops_[i].packed.type != OpType::kDeleteRange) {
-      written[ops_[i].shard] = true;
-    } else if (!ops_[i].superseded) {
-      written.assign(infos.size(), true);
-    }
-  }
-  Parked parked;
-  const bool has_messages = !(*submission)->messages.empty();
-  bool behind = has_messages && messages_blocked_;
-  blocked_.resize(infos.size());
-  for (size_t i = 0; i < infos.size(); i++) {
-    if (!written[i]) continue;
-    if (infos[i].frozen) parked.frozen.push_back(infos[i].id);
-    behind = behind || blocked_[i];
-  }
-  if (parked.frozen.empty() && !behind) return false;
-  for (size_t i = 0; i < infos.size(); i++) blocked_[i] = blocked_[i] || written[i];
-  messages_blocked_ = messages_blocked_ || has_messages;
-  parked_under_ = shards_;
-  parked.submission = std::move(*submission);
-  parked_.push_back(std::move(parked));
-  if (!parked_.back().frozen.empty()) deps_.thaw(parked_.back().frozen);
-  return true;
-}
-
-// Parked submissions are looked at again before everything accepted after them. The table changes
-// at boundaries alone.
-void Committer::UnparkIfChanged() {
-  if (parked_under_ != nullptr && parked_under_ == deps_.shards.Load()) return;
-  std::vector<std::unique_ptr<Submission>> again;
-  for (Parked& parked : parked_) again.push_back(std::move(parked.submission));
-  deps_.metrics->Work(WorkClass::kCommit).queued.fetch_add(again.size(), std::memory_order_relaxed);
-  taken_.insert(taken_.begin() + static_cast<std::ptrdiff_t>(taken_next_),
-                std::make_move_iterator(again.begin()), std::make_move_iterator(again.end()));
-  parked_.clear();
-  blocked_.clear();
-  messages_blocked_ = false;
-  parked_under_.reset();
-}
-
-void Committer::SettleFrozen(uint32_t shard_id, const Status& status) {
-  parked_under_.reset();
-  if (status.ok()) return;
-  std::vector<Parked> others;
-  for (Parked& parked : parked_) {
-    if (std::find(parked.frozen.begin(), parked.frozen.end(), shard_id) == parked.frozen.end()) {
-      others.push_back(std::move(parked));
-    } else {
-      Report(std::move(parked.submission), status);
-    }
-  }
-  parked_ = std::move(others);
-}
-
 // Only what is written gets an id, so that ids never outrun RocksDB's sequence numbers, from which
 // the next opening goes on.
 void Committer::AssignIds() {
@@ -416,140 +340,6 @@ void Committer::RecordGroup() {
       if (!span.atomic) id++;
     }
   }
-}
-
-// Of several operations on a key within one group only the last can ever be seen: no reader stands
-// between them. Not with range deletes in the group, which do not pass key by key.
-void Committer::MarkSuperseded() {
-  if (has_range_delete_ || faithful_ || ops_.size() < 2) return;
-  const size_t slots = std::bit_ceil(ops_.size() * 2);
-  last_of_key_.assign(slots, kNoOp);
-  for (size_t i = ops_.size(); i-- > 0;) {
-    Op& op = ops_[i];
-    for (size_t slot = op.hash & (slots - 1);; slot = (slot + 1) & (slots - 1)) {
-      const uint32_t other = last_of_key_[slot];
-      if (other == kNoOp) {
-        last_of_key_[slot] = static_cast<uint32_t>(i);
-        break;
-      }
-      if (ops_[other].hash == op.hash && ops_[other].packed.key == op.packed.key) {
-        op.superseded = true;
-        break;
-      }
-    }
-  }
-}
-
-Status Committer::BuildBatch() {
-  for (const Span& span : spans_) {
-    if (span.kept == 0 && span.messages == nullptr) continue;
-    const CommitHeader header{.origin = CommitOrigin::kUser,
-                              .kind = span.atomic ? CommitKind::kAtomic : CommitKind::kRun,
-                              .first_commit_id = span.first_commit_id,
-                              .operation_count = span.kept};
-    Status status = Status::From(batch_->PutLogData(AsSlice(EncodeCommitHeader(header).view())),
-                                 "building a batch");
-    if (span.atomic && span.kept >= kSortedOps && !has_range_delete_ && !faithful_) {
-      SortSpan(span);
-      for (size_t i = 0; i < sorted_.size() && status.ok(); i++) {
-        status = AppendOp(ops_[sorted_[i].index], span.first_commit_id);
-      }
-    } else {
-      uint64_t id = span.first_commit_id;
-      for (size_t i = span.begin; i < span.end && status.ok(); i++) {
-        if (ops_[i].superseded) continue;
-        status = AppendOp(ops_[i], id);
-        if (!span.atomic) id++;
-      }
-    }
-    if (status.ok() && span.messages != nullptr) {
-      status = deps_.append_messages(batch_.get(), span.first_commit_id, *span.messages);
-    }
-    if (!status.ok()) return status;
-  }
-  return {};
-}
-
-// By shard and key: each insertion into a memtable then begins where the one before ended. The
-// keys of the span differ, so their order cannot be seen.
-void Committer::SortSpan(const Span& span) {
-  sorted_.clear();
-  for (size_t i = span.begin; i < span.end; i++) {
-    const Op& op = ops_[i];
-    if (op.superseded) continue;
-    sorted_.push_back({KeyPrefix(op.packed.key), static_cast<uint32_t>(i), op.shard});
-  }
-  std::sort(sorted_.begin(), sorted_.end(), [this](const SortedOp& a, const SortedOp& b) {
-    if (a.shard != b.shard) return a.shard < b.shard;
-    if (a.prefix != b.prefix) return a.prefix < b.prefix;
-    return ops_[a.index].packed.key < ops_[b.index].packed.key;
-  });
-}
-
-Status Committer::AppendOp(const Op& op, uint64_t commit_id) {
-  if (op.packed.type == OpType::kDeleteRange) return AppendRangeDelete(op, commit_id);
-  rocksdb::ColumnFamilyHandle* shard = shards_->handles[op.shard];
-  rocksdb::Status s;
-  if (op.packed.type == OpType::kPut) {
-    const EnvelopeHeader envelope = EncodeEnvelopeHeader(0, op.packed.expiry_ms);
-    const rocksdb::Slice key = AsSlice(op.packed.key);
-    const rocksdb::Slice value[2] = {{envelope.bytes, envelope.size}, AsSlice(op.packed.value)};
-    s = batch_->Put(shard, rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(value, 2));
-  } else if (deps_.tiers == nullptr || !deps_.tiers->DeleteNeedsMarker(op.shard, op.packed.key)) {
-    // A real delete leaves nothing below to uncover (I3).
-    s = batch_->Delete(shard, AsSlice(op.packed.key));
-  } else {
-    const EnvelopeHeader marker = EncodeEnvelopeHeader(kEnvelopeTombstone, 0);
-    s = batch_->Put(shard, AsSlice(op.packed.key), AsSlice(marker.view()));
-  }
-  if (s.ok()) return {};
-  return Status::From(s, "building a batch");
-}
-
-Status Committer::AppendRangeDelete(const Op& op, uint64_t commit_id) {
-  const std::string_view start = op.packed.key;
-  bool appended = false;
-  if (deps_.tiers != nullptr) {
-    Status status = deps_.tiers->AppendIntent(batch_.get(), commit_id, start, op.packed.value,
-                                              op.packed.has_end);
-    if (!status.ok()) return status;
-    appended = true;
-  }
-  for (int shard = 0; shard < shards_->count(); shard++) {
-    std::string end(op.packed.value);
-    bool found = true;
-    if (!op.packed.has_end) {
-      Status status = BoundOf(shard, op, &end, &found);
-      if (!status.ok()) return status;
-    }
-    if (!found || end <= start) continue;
-    const rocksdb::Status s =
-        batch_->DeleteRange(shards_->handles[static_cast<size_t>(shard)], AsSlice(start), end);
-    if (!s.ok()) return Status::From(s, "building a batch");
-    appended = true;
-  }
-  if (appended) return {};
-  // No shard has a key from `start` on. The commit has an id, so it must take a sequence number.
-  const std::string end = std::string(start) + '\0';
-  return Status::From(batch_->DeleteRange(shards_->handles[0], AsSlice(start), end),
-                      "building a batch");
-}
-
-// RocksDB's range deletes need an end. This thread is the only writer, so the largest key of the
-// store and of the group before this operation is the largest there is.
-Status Committer::BoundOf(int shard, const Op& before, std::string* end, bool* found) {
-  Status status = deps_.last_key(shard, end, found);
-  if (!status.ok()) return status;
-  for (const Op& op : ops_) {
-    if (&op == &before) break;
-    if (op.packed.type != OpType::kPut || op.shard != shard) continue;
-    if (!*found || op.packed.key > *end) {
-      end->assign(op.packed.key);
-      *found = true;
-    }
-  }
-  if (*found) end->push_back('\0');
-  return {};
 }
 
 Status Committer::WriteGroup() {

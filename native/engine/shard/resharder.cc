@@ -78,9 +78,14 @@ Status Resharder::Run(const ReshardRequest& request, ReshardControl* control,
     if (control->stopped()) return {Code::kAborted, "the split or merge was aborted"};
   }
   SetRunning(control);
-  Status status = RunInTurn(request, control, ids);
-  SetRunning(nullptr);
-  return status;
+  try {
+    Status status = RunInTurn(request, control, ids);
+    SetRunning(nullptr);
+    return status;
+  } catch (...) {
+    SetRunning(nullptr);  // it is gone with its caller
+    throw;
+  }
 }
 
 Status Resharder::RunInTurn(const ReshardRequest& request, ReshardControl* control,

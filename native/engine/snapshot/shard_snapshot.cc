@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "engine/location.h"
 #include "engine/platform/file.h"
 #include "engine/platform/file_lock.h"
 
@@ -23,12 +24,6 @@ constexpr std::chrono::milliseconds kPoll{1};
 // Far more than any flush takes; a store that cannot flush has failed.
 constexpr std::chrono::seconds kFlushDeadline{120};
 constexpr size_t kChecksumThreads = 4;
-constexpr const char* kLockFile = "LOCK";
-
-Status FromError(const std::error_code& error, const std::string& doing) {
-  const bool full = error == std::errc::no_space_on_device;
-  return {full ? Code::kNoSpace : Code::kIo, doing + " failed: " + error.message()};
-}
 
 Status CheckTarget(const std::string& dir) {
   std::error_code error;
@@ -38,7 +33,7 @@ Status CheckTarget(const std::string& dir) {
     return {Code::kInvalidArgument, dir + " is a file, not a folder"};
   }
   const bool empty = fs::is_empty(dir, error);
-  if (error) return FromError(error, "reading the folder " + dir);
+  if (error) return ErrnoStatus(error.value(), "reading the folder", dir);
   if (empty) return {};
   return {Code::kInvalidArgument, dir + " is not empty: give each snapshot a folder of its own"};
 }
@@ -74,7 +69,7 @@ Status ShardSnapshotter::Take(const std::vector<uint32_t>& ids, const std::strin
   if (target.has_parent_path()) fs::create_directories(target.parent_path(), error);
   const std::string partial = dir + ".partial";
   if (!error) fs::create_directory(partial, error);
-  if (error) return FromError(error, "creating the folder " + partial);
+  if (error) return ErrnoStatus(error.value(), "creating the folder", partial);
   FileLock lock;
   status = lock.Acquire(partial + "/" + kLockFile, /*shared=*/false);
   if (status.code() == Code::kLocked) {
@@ -92,12 +87,12 @@ Status ShardSnapshotter::Take(const std::vector<uint32_t>& ids, const std::strin
               partial + " holds something else than a snapshot (" + name + "): move it away"};
     }
   }
-  if (error) return FromError(error, "preparing the folder " + partial);
+  if (error) return ErrnoStatus(error.value(), "preparing the folder", partial);
   status = Fill(ids, partial, control, report);
   if (status.ok()) {
     fs::remove(partial + "/" + kLockFile, error);
     fs::rename(partial, dir, error);
-    if (error) status = FromError(error, "giving the snapshot its name");
+    if (error) status = ErrnoStatus(error.value(), "renaming", partial);
   }
   if (!status.ok()) {
     std::error_code ignored;

@@ -21,6 +21,26 @@ std::string Absolute(const std::string& location, const std::string& path) {
   return (fs::path(location) / path).lexically_normal().string();
 }
 
+// Corrects hot's record of a tier by what a restore says. What hot's record has taken over already
+// is taken out of *moved: the file may come back after a loss of power, and the tier may have been
+// put elsewhere since.
+Status ApplyMove(const std::string& location, Tier tier, rocksdb::Env* env, MovedTiers* moved,
+                 ColderTierRecord* record) {
+  const auto found = moved->find(tier);
+  if (found == moved->end()) return {};
+  const MovedTier& to = found->second;
+  if (record->identity.uuid == to.uuid) {
+    moved->erase(found);
+    return {};
+  }
+  record->path = to.path;
+  // A crash may have come between the store's new UUID and the record of it in hot.
+  std::string uuid;
+  const Status status = TierStore::UuidOf(Absolute(location, to.path), env, &uuid);
+  if (status.ok() && uuid == to.uuid) record->identity.uuid = uuid;
+  return status.code() == Code::kNotFound ? Status() : status;
+}
+
 }  // namespace
 
 int TierSet::LevelOf(Tier tier) const {
@@ -43,12 +63,13 @@ std::pair<std::string_view, std::string> TierSet::RecordOf(int level) const {
 
 Status TierSet::Open(const EngineOptions& options, const RocksShared& shared) {
   Status status = ReadTierPaths(deps_.location, &moved_);
+  const bool moved = !moved_.empty();
   for (const Tier tier : kColderTiers) {
     if (status.ok()) status = OpenTier(tier, options, shared);
   }
   if (!status.ok()) return status;
   // The records say so by now.
-  if (!moved_.empty() && !options.read_only) {
+  if (moved && !options.read_only) {
     std::error_code ignored;
     for (const auto& store : stores_)
       fs::remove(store->directory() + "/" + kRestoringMark, ignored);
@@ -69,7 +90,9 @@ Status TierSet::OpenTier(Tier tier, const EngineOptions& options, const RocksSha
   Status status = deps_.hot->GetMeta(KeyOf(tier), &payload, &recorded);
   if (status.ok() && recorded) status = DecodeColderTier(payload, &record);
   if (!status.ok()) return status;
-  if (recorded) status = Move(tier, wanted, options, &record);
+  rocksdb::Env* const env = wanted.env != nullptr ? wanted.env : options.env;
+  if (recorded) status = ApplyMove(deps_.location, tier, env, &moved_, &record);
+  if (status.ok() && recorded) status = CheckMoved(tier, wanted, record);
   if (!status.ok()) return status;
   using enum TierOptions::Presence;
   if (wanted.presence == kRemoved) {
@@ -103,23 +126,16 @@ Status TierSet::OpenTier(Tier tier, const EngineOptions& options, const RocksSha
   return deps_.hot->PutMeta({now}, /*sync=*/true);
 }
 
-Status TierSet::Move(Tier tier, const TierOptions& wanted, const EngineOptions& options,
-                     ColderTierRecord* record) const {
-  const auto moved = moved_.find(tier);
-  if (moved == moved_.end()) return {};
-  const std::string directory = Absolute(deps_.location, moved->second.path);
-  if (!wanted.path.empty() && Absolute(deps_.location, wanted.path) != directory) {
-    return {Code::kInvalidArgument, "the restored " + std::string(TierName(tier)) + " tier is at " +
-                                        directory +
-                                        ": open the database once with that path, or without one"};
+Status TierSet::CheckMoved(Tier tier, const TierOptions& wanted,
+                           const ColderTierRecord& record) const {
+  const std::string directory = Absolute(deps_.location, record.path);
+  if (!moved_.contains(tier) || wanted.path.empty() ||
+      Absolute(deps_.location, wanted.path) == directory) {
+    return {};
   }
-  record->path = moved->second.path;
-  // A crash may have come between the store's new UUID and the record of it in hot.
-  std::string uuid;
-  rocksdb::Env* const env = wanted.env != nullptr ? wanted.env : options.env;
-  Status status = TierStore::UuidOf(directory, env, &uuid);
-  if (status.ok() && uuid == moved->second.uuid) record->identity.uuid = uuid;
-  return status.code() == Code::kNotFound ? Status() : status;
+  return {Code::kInvalidArgument, "the restored " + std::string(TierName(tier)) + " tier is at " +
+                                      directory +
+                                      ": open the database once with that path, or without one"};
 }
 
 Status TierSet::RemoveTier(Tier tier, const ColderTierRecord& record, const EngineOptions& options,
@@ -224,12 +240,8 @@ Status TierSet::Find(const std::string& location, const std::string& hot_directo
     status = OpenMeta(key, sealed, &payload);
     if (status.ok()) status = DecodeColderTier(payload, &record);
     if (!status.ok()) continue;
-    if (const auto at = moved.find(tier); at != moved.end()) {
-      record.path = at->second.path;
-      std::string uuid;
-      const Status known = TierStore::UuidOf(Absolute(location, record.path), nullptr, &uuid);
-      if (known.ok() && uuid == at->second.uuid) record.identity.uuid = uuid;
-    }
+    status = ApplyMove(location, tier, nullptr, &moved, &record);
+    if (!status.ok()) continue;
     found->push_back({Absolute(location, record.path), record.identity.uuid});
   }
   for (rocksdb::ColumnFamilyHandle* handle : handles) {

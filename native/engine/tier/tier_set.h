@@ -86,9 +86,8 @@ class TierSet {
 
  private:
   Status OpenTier(Tier tier, const EngineOptions& options, const RocksShared& shared);
-  // Corrects a record of hot's by what a restore says, as far as that has not been taken over.
-  Status Move(Tier tier, const TierOptions& wanted, const EngineOptions& options,
-              ColderTierRecord* record) const;
+  // Refuses another path than the one that a restore has put the tier to.
+  Status CheckMoved(Tier tier, const TierOptions& wanted, const ColderTierRecord& record) const;
   Status RemoveTier(Tier tier, const ColderTierRecord& record, const EngineOptions& options,
                     const RocksShared& shared);
   Status LoadIntents();
