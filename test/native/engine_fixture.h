@@ -205,6 +205,14 @@ class EngineTest : public testing::Test {
     Close();
     Open(options);
   }
+  // Opens and closes.
+  Status TryOpen(const EngineOptions& options = SmallOptions(0)) {
+    std::shared_ptr<Engine> engine;
+    const Status status = Engine::Open(location_, options, &engine);
+    EXPECT_EQ(engine != nullptr, status.ok());
+    if (engine) engine->Close();
+    return status;
+  }
   Engine* engine() { return engine_.get(); }
 
   TempFolder folder_;

@@ -1,46 +1,25 @@
-// The engine as a whole: opening, closing, deleting, and what survives in between.
+// The engine as a whole: what survives reopenings, its clock and ids, maintenance, and closing.
 
-#include "engine/engine.h"
-
-#include <rocksdb/env.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <atomic>
 #include <csignal>
+#include <filesystem>
+#include <future>
 #include <map>
 #include <memory>
-#include <random>
-#include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "engine/platform/boot_id.h"
 #include "engine/record/commit_header.h"
 #include "engine_fixture.h"
 #include "raw_store.h"
 
-namespace thermocline {
+namespace thermocline::test {
 namespace {
 
 namespace fs = std::filesystem;
-using test::Cached;
-using test::Delete;
-using test::FamiliesOf;
-using test::Get;
-using test::HasCode;
-using test::IsOk;
-using test::PackedWrites;
-using test::Put;
-using test::RawStore;
-using test::Record;
-using test::Scan;
-using test::SmallOptions;
-using test::TakeAll;
-using test::Write;
-using testing::HasSubstr;
-using testing::UnorderedElementsAre;
 
 std::string Fixed64(uint64_t v) {
   std::string bytes;
@@ -48,286 +27,9 @@ std::string Fixed64(uint64_t v) {
   return bytes;
 }
 
-class EngineOpenTest : public test::EngineTest {
- protected:
-  Status TryOpen(const EngineOptions& options = SmallOptions(0)) {
-    std::shared_ptr<Engine> engine;
-    const Status status = Engine::Open(location_, options, &engine);
-    EXPECT_EQ(engine != nullptr, status.ok());
-    if (engine) engine->Close();
-    return status;
-  }
-  std::vector<std::string> Names() const {
-    std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(location_)) {
-      names.push_back(entry.path().filename().string());
-    }
-    return names;
-  }
-};
-
-// --- Where
-// -----------------------------------------------------------------------------------------
-
-TEST_F(EngineOpenTest, CreatesTheFolderWithItsParents) {
-  const std::string deep = folder_ / "a/b/c";
-  std::shared_ptr<Engine> engine;
-  ASSERT_THAT(Engine::Open(deep, SmallOptions(), &engine), IsOk());
-  EXPECT_TRUE(fs::exists(deep + "/hot/CURRENT"));
-  EXPECT_TRUE(fs::exists(deep + "/LOCK"));
-  EXPECT_EQ(engine->location(), deep);
-}
-
-TEST_F(EngineOpenTest, AnEmptyFolderIsUsed) {
-  fs::create_directories(location_);
-  EXPECT_THAT(TryOpen(), IsOk());
-  EXPECT_THAT(Names(), UnorderedElementsAre("LOCK", "hot"));
-}
-
-TEST_F(EngineOpenTest, WithoutCreateIfMissingADatabaseMustExist) {
-  EngineOptions options = SmallOptions();
-  options.create_if_missing = false;
-  EXPECT_THAT(TryOpen(options), HasCode(Code::kNotFound));
-  EXPECT_FALSE(fs::exists(location_));
-  fs::create_directories(location_);
-  EXPECT_THAT(TryOpen(options), HasCode(Code::kNotFound));
-  EXPECT_TRUE(fs::is_empty(location_)) << "nothing was left behind";
-  ASSERT_THAT(TryOpen(), IsOk());
-  EXPECT_THAT(TryOpen(options), IsOk());
-}
-
-TEST_F(EngineOpenTest, ErrorIfExistsRefusesADatabase) {
-  EngineOptions options = SmallOptions();
-  options.error_if_exists = true;
-  EXPECT_THAT(TryOpen(options), IsOk());
-  EXPECT_THAT(TryOpen(options), HasCode(Code::kInvalidArgument));
-}
-
-TEST_F(EngineOpenTest, ReadOnlyNeverCreates) {
-  EngineOptions options = SmallOptions();
-  options.read_only = true;
-  EXPECT_THAT(TryOpen(options), HasCode(Code::kNotFound));
-  EXPECT_FALSE(fs::exists(location_));
-}
-
-TEST_F(EngineOpenTest, AFileIsNotAFolder) {
-  test::WriteFile(location_, "a file");
-  EXPECT_THAT(TryOpen(), HasCode(Code::kInvalidArgument));
-  EXPECT_EQ(test::ReadFile(location_), "a file");
-}
-
-TEST_F(EngineOpenTest, AFileOnTheWayIsAnIoError) {
-  test::WriteFile(folder_ / "file", "");
-  std::shared_ptr<Engine> engine;
-  EXPECT_THAT(Engine::Open(folder_ / "file/db", SmallOptions(), &engine), HasCode(Code::kIo));
-  EXPECT_EQ(engine.get(), nullptr);
-}
-
-TEST_F(EngineOpenTest, AnImpossibleNameIsAnIoError) {
-  std::shared_ptr<Engine> engine;
-  const std::string name(300, 'n');
-  EXPECT_THAT(Engine::Open(folder_ / name, SmallOptions(), &engine), HasCode(Code::kIo));
-}
-
-TEST_F(EngineOpenTest, AFolderWithFilesOfOthersIsRefusedByName) {
-  fs::create_directories(location_);
-  test::WriteFile(location_ + "/letter.txt", "dear");
-  const Status status = TryOpen();
-  EXPECT_THAT(status, HasCode(Code::kInvalidArgument));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("letter.txt"));
-  EXPECT_THAT(Names(), UnorderedElementsAre("letter.txt"));
-}
-
-// A folder that happens to be called "hot" and is full of photographs is not ours to fill.
-TEST_F(EngineOpenTest, AForeignFolderNamedHotIsRefused) {
-  fs::create_directories(hot_);
-  test::WriteFile(hot_ + "/beach.jpg", "a photograph");
-  EXPECT_THAT(TryOpen(), HasCode(Code::kInvalidArgument));
-  EXPECT_FALSE(fs::exists(hot_ + "/CURRENT"));
-  EXPECT_EQ(test::ReadFile(hot_ + "/beach.jpg"), "a photograph");
-}
-
-TEST_F(EngineOpenTest, FilesBesideADatabaseAreTheUsersOwn) {
-  ASSERT_THAT(TryOpen(), IsOk());
-  test::WriteFile(location_ + "/notes.txt", "mine");
-  EXPECT_THAT(TryOpen(), IsOk());
-}
-
-TEST_F(EngineOpenTest, AFolderThatMayNotBeReadIsAnIoError) {
-  fs::create_directories(location_);
-  fs::permissions(location_, fs::perms::none);
-  fs::permissions(folder_.path(), fs::perms::all);
-  // The administrator may read everything, so somebody else has to try.
-  const pid_t child = fork();
-  if (child == 0) {
-    if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) _exit(100);
-    std::shared_ptr<Engine> engine;
-    _exit(static_cast<int>(Engine::Open(location_, SmallOptions(), &engine).code()));
-  }
-  int result = 0;
-  ASSERT_EQ(waitpid(child, &result, 0), child);
-  fs::permissions(location_, fs::perms::owner_all);
-  ASSERT_TRUE(WIFEXITED(result));
-  EXPECT_EQ(static_cast<Code>(WEXITSTATUS(result)), Code::kIo);
-}
-
-// --- How
-// -------------------------------------------------------------------------------------------
-
-TEST_F(EngineOpenTest, ImpossibleOptionsAreRefusedBeforeAnythingIsTouched) {
-  for (const auto& change : std::vector<std::function<void(EngineOptions&)>>{
-           [](EngineOptions& o) { o.shards = 257; }, [](EngineOptions& o) { o.shards = -1; },
-           [](EngineOptions& o) { o.threads.read = 1000; },
-           [](EngineOptions& o) { o.memory.write_buffer = 1; }}) {
-    EngineOptions options = SmallOptions();
-    change(options);
-    EXPECT_THAT(TryOpen(options), HasCode(Code::kInvalidArgument));
-    EXPECT_FALSE(fs::exists(location_));
-  }
-}
-
-TEST_F(EngineOpenTest, AnyNumberOfShardsFromOneTo256) {
-  for (const int shards : {1, 3, 256}) {
-    std::shared_ptr<Engine> engine;
-    const std::string location = folder_ / ("shards" + std::to_string(shards));
-    ASSERT_THAT(Engine::Open(location, SmallOptions(shards), &engine), IsOk());
-    EXPECT_EQ(engine->Gauges().shards, shards);
-    std::map<std::string, std::string> model;
-    PackedWrites writes;
-    for (int i = 0; i < 600; i++) {
-      model["key" + std::to_string(i)] = std::to_string(i);
-      writes.Put("key" + std::to_string(i), std::to_string(i));
-    }
-    ASSERT_THAT(Write(engine.get(), writes), IsOk());
-    engine->Close();
-    ASSERT_THAT(Engine::Open(location, SmallOptions(0), &engine), IsOk());
-    EXPECT_EQ(engine->Gauges().shards, shards) << "the database's own number";
-    EXPECT_EQ(Scan(engine.get()), (std::vector<Record>(model.begin(), model.end())));
-    engine->Close();
-  }
-}
-
-TEST_F(EngineOpenTest, ASecondEngineOnTheSameFolderIsLockedOut) {
-  Open();
-  EXPECT_THAT(TryOpen(), HasCode(Code::kLocked));
-  EngineOptions reader = SmallOptions();
-  reader.read_only = true;
-  EXPECT_THAT(TryOpen(reader), HasCode(Code::kLocked));
-  ASSERT_THAT(Put(engine(), "still", "works"), IsOk());
-  Close();
-  EXPECT_THAT(TryOpen(), IsOk());
-}
-
-TEST_F(EngineOpenTest, SeveralReadOnlyEnginesShareAFolderAndKeepWritersOut) {
-  Open();
-  ASSERT_THAT(Put(engine(), "key", "value"), IsOk());
-  Close();
-  EngineOptions options = SmallOptions();
-  options.read_only = true;
-  std::shared_ptr<Engine> one;
-  std::shared_ptr<Engine> two;
-  ASSERT_THAT(Engine::Open(location_, options, &one), IsOk());
-  ASSERT_THAT(Engine::Open(location_, options, &two), IsOk());
-  EXPECT_EQ(Get(one.get(), "key"), "value");
-  EXPECT_EQ(Get(two.get(), "key"), "value");
-  EXPECT_THAT(TryOpen(), HasCode(Code::kLocked));
-  one->Close();
-  two->Close();
-  EXPECT_THAT(TryOpen(), IsOk());
-}
-
-TEST_F(EngineOpenTest, AReadOnlyEngineReadsAndRefusesEverythingElse) {
-  Open();
-  ASSERT_THAT(Write(engine(), PackedWrites().Put("a", "1").Put("b", "2")), IsOk());
-  EngineOptions options = SmallOptions();
-  options.read_only = true;
-  Reopen(options);
-  EXPECT_EQ(Get(engine(), "a"), "1");
-  EXPECT_EQ(Scan(engine()).size(), 2u);
-  EXPECT_THAT(Put(engine(), "c", "3"), HasCode(Code::kReadOnly));
-  EXPECT_THAT(engine()->Flush(), HasCode(Code::kReadOnly));
-  EXPECT_THAT(engine()->Compact({}), HasCode(Code::kReadOnly));
-  uint64_t bytes = 0;
-  EXPECT_THAT(engine()->ApproximateSize({}, &bytes), IsOk());
-  EXPECT_EQ(engine()->Gauges().in_flight_bytes, 0u);
-  Reopen();
-  EXPECT_EQ(Get(engine(), "c"), std::nullopt);
-}
-
-TEST_F(EngineOpenTest, AReadOnlyEngineChangesNoFile) {
-  Open();
-  ASSERT_THAT(Put(engine(), "key", "value"), IsOk());
-  Close();
-  const auto state = [this] {
-    std::map<std::string, std::string> files;
-    for (const auto& entry : fs::recursive_directory_iterator(location_)) {
-      const std::string name = entry.path().filename().string();
-      // RocksDB's own diary.
-      if (entry.is_regular_file() && !name.starts_with("LOG")) {
-        files[entry.path().string()] = test::ReadFile(entry.path());
-      }
-    }
-    return files;
-  };
-  const auto before = state();
-  EngineOptions options = SmallOptions();
-  options.read_only = true;
-  Open(options);
-  EXPECT_EQ(Get(engine(), "key"), "value");
-  Close();
-  EXPECT_EQ(state(), before);
-}
-
-TEST_F(EngineOpenTest, AForeignRocksDbIsRefusedEveryTimeAndNotTouched) {
-  { RawStore(hot_).Put("default", "theirs", "value"); }
-  for (int i = 0; i < 3; i++) EXPECT_THAT(TryOpen(), HasCode(Code::kInvalidArgument)) << i;
-  EXPECT_THAT(FamiliesOf(hot_), UnorderedElementsAre("default"));
-}
-
-// A refused database is not ours to write to: not even the clock.
-TEST_F(EngineOpenTest, AFailedOpenChangesNothing) {
-  ASSERT_THAT(TryOpen(SmallOptions(2)), IsOk());
-  const uint64_t later = uint64_t{4} * 1000 * 1000 * 1000 * 1000;
-  const auto prepare = [&](const std::function<void(RawStore*)>& damage) {
-    RawStore raw(hot_);
-    raw.PutMeta(meta_key::kClock, Fixed64(later));
-    damage(&raw);
-  };
-  const auto expect_untouched = [&](const char* what) {
-    RawStore raw(hot_);
-    EXPECT_EQ(raw.Meta(meta_key::kClock), Fixed64(later)) << what;
-  };
-  std::string format;
-  PutFixed32(&format, kFormatVersion + 1);
-  prepare([&](RawStore* raw) { raw->PutMeta(meta_key::kFormat, format); });
-  EXPECT_THAT(TryOpen(), HasCode(Code::kFormatVersion));
-  expect_untouched("newer format");
-  format.clear();
-  PutFixed32(&format, kFormatVersion);
-  prepare([&](RawStore* raw) {
-    raw->PutMeta(meta_key::kFormat, format);
-    raw->Drop("shard_0001_00000000");
-  });
-  EXPECT_THAT(TryOpen(), HasCode(Code::kCorruption));
-  expect_untouched("missing shard");
-}
-
-TEST_F(EngineOpenTest, ADamagedClockIsCorruptionAndStaysSo) {
-  ASSERT_THAT(TryOpen(), IsOk());
-  RawStore(hot_).Put("meta", meta_key::kClock, "not sealed at all");
-  EXPECT_THAT(TryOpen(), HasCode(Code::kCorruption));
-  EXPECT_THAT(TryOpen(), HasCode(Code::kCorruption)) << "a second try must not paper over it";
-}
-
-TEST_F(EngineOpenTest, AClockOfAnotherSizeIsCorruption) {
-  ASSERT_THAT(TryOpen(), IsOk());
-  RawStore(hot_).PutMeta(meta_key::kClock, "1234");
-  EXPECT_THAT(TryOpen(), HasCode(Code::kCorruption));
-}
-
 // --- What survives -----------------------------------------------------------------------------
 
-class EngineDataTest : public EngineOpenTest {};
+using EngineDataTest = EngineTest;
 
 TEST_F(EngineDataTest, RandomCommitsMatchASortedMapOverReopeningsAndFlushes) {
   Open();
@@ -413,146 +115,7 @@ TEST_F(EngineDataTest, AcknowledgedWritesSurviveAKilledProcess) {
   EXPECT_EQ(Scan(engine()).size(), 2 * present);
 }
 
-class WalTest : public EngineDataTest {
- protected:
-  // The one log that is not empty.
-  std::string Wal() const {
-    std::string wal;
-    for (const auto& entry : fs::directory_iterator(hot_)) {
-      if (entry.path().extension() == ".log" && entry.file_size() > 0) {
-        EXPECT_EQ(wal, "") << "two logs";
-        wal = entry.path().string();
-      }
-    }
-    return wal;
-  }
-  void WriteTen() {
-    Open();
-    for (int i = 0; i < 10; i++) {
-      ASSERT_THAT(Put(engine(), "key" + std::to_string(i), std::string(100, 'v')), IsOk());
-    }
-    Close();
-  }
-};
-
-TEST_F(WalTest, ATornTailLosesOnlyWhatWasTorn) {
-  WriteTen();
-  const std::string wal = Wal();
-  const std::string content = test::ReadFile(wal);
-  // Closing wrote one record more, the clock's; the cut goes through the last put or behind it.
-  test::WriteFile(wal, content.substr(0, content.size() - 120));
-  Open(SmallOptions(0));
-  const size_t left = Scan(engine()).size();
-  EXPECT_GE(left, 8u);
-  EXPECT_LE(left, 10u);
-  for (size_t i = 0; i < left; i++) EXPECT_TRUE(Get(engine(), "key" + std::to_string(i))) << i;
-}
-
-// Changes a bit of a record in the middle, behind which others were acknowledged.
-class DamagedWalTest : public WalTest {
- protected:
-  void WriteTenAndDamageTheFourth() {
-    WriteTen();
-    const std::string wal = Wal();
-    std::string content = test::ReadFile(wal);
-    const size_t middle = content.find("key3");
-    ASSERT_NE(middle, std::string::npos);
-    content[middle] = static_cast<char>(content[middle] ^ 0x20);
-    test::WriteFile(wal, content);
-  }
-  std::string Note() const { return test::ReadFile(location_ + "/LOCK"); }
-  void SetNote(const std::string& note) { test::WriteFile(location_ + "/LOCK", note); }
-};
-
-TEST_F(DamagedWalTest, IsCorruptionAndStaysSo) {
-  WriteTenAndDamageTheFourth();
-  EXPECT_THAT(TryOpen(), HasCode(Code::kCorruption));
-  EXPECT_THAT(TryOpen(), HasCode(Code::kCorruption)) << "what follows the damage was acknowledged";
-}
-
-TEST_F(DamagedWalTest, IsCorruptionAfterACrashOfTheProcess) {
-  WriteTenAndDamageTheFourth();
-  SetNote(BootId());
-  EXPECT_THAT(TryOpen(), HasCode(Code::kCorruption)) << "a dead process damages no log";
-  EXPECT_THAT(TryOpen(), HasCode(Code::kCorruption));
-}
-
-TEST_F(DamagedWalTest, EndsTheLogAfterALossOfPower) {
-  WriteTenAndDamageTheFourth();
-  SetNote("another boot");
-  Open(SmallOptions(0));
-  EXPECT_EQ(Scan(engine()).size(), 3u) << "what lies before the damage";
-  ASSERT_THAT(Put(engine(), "new", "value"), IsOk());
-  Reopen();
-  EXPECT_EQ(Scan(engine()).size(), 4u);
-}
-
-// Recovery may fail, or be killed, and then it must not be forgotten that it was about a loss of
-// power.
-TEST_F(DamagedWalTest, EndsTheLogAtTheSecondTryToo) {
-  WriteTenAndDamageTheFourth();
-  SetNote("another boot");
-  rocksdb::FileLock* held = nullptr;
-  ASSERT_TRUE(rocksdb::Env::Default()->LockFile(hot_ + "/LOCK", &held).ok());
-  EXPECT_FALSE(TryOpen().ok());
-  ASSERT_TRUE(rocksdb::Env::Default()->UnlockFile(held).ok());
-  EXPECT_THAT(TryOpen(), IsOk());
-}
-
-// RocksDB's reader waits for ever there, or takes the log for empty (cmake/rocksdb/patches.cmake).
-TEST_F(WalTest, ARecordThatSaysItsLogWasRecycledIsCorruption) {
-  WriteTen();
-  const std::string wal = Wal();
-  const std::string whole = test::ReadFile(wal);
-  const std::set<size_t> types = test::LogTypeBytes(whole);
-  ASSERT_GE(types.size(), 10u);
-  for (const size_t at : types) {
-    for (const char type : {5, 6, 7, 8, 11}) {
-      std::string damaged = whole;
-      damaged[at] = type;
-      test::WriteFile(wal, damaged);
-      EXPECT_THAT(TryOpen(), HasCode(Code::kCorruption)) << "byte " << at << " is " << int{type};
-    }
-  }
-  test::WriteFile(wal, whole);
-  Open(SmallOptions(0));
-  EXPECT_EQ(Scan(engine()).size(), 10u);
-}
-
-TEST_F(DamagedWalTest, TheNoteSaysWhetherItWasClosed) {
-  Open();
-  EXPECT_EQ(Note(), BootId());
-  Close();
-  EXPECT_EQ(Note(), "");
-}
-
-TEST_F(EngineDataTest, AMissingTableIsAnErrorAndNotAnEmptyDatabase) {
-  Open();
-  ASSERT_THAT(Put(engine(), "key", "value"), IsOk());
-  ASSERT_THAT(engine()->Flush(), IsOk());
-  Close();
-  int removed = 0;
-  for (const auto& entry : fs::directory_iterator(hot_)) {
-    if (entry.path().extension() == ".sst") {
-      fs::remove(entry.path());
-      removed++;
-    }
-  }
-  ASSERT_GT(removed, 0);
-  const Status status = TryOpen();
-  EXPECT_THAT(status.code(), testing::AnyOf(Code::kCorruption, Code::kIo)) << status.message();
-}
-
-TEST_F(EngineDataTest, AMissingManifestIsAnError) {
-  ASSERT_THAT(TryOpen(), IsOk());
-  for (const auto& entry : fs::directory_iterator(hot_)) {
-    if (entry.path().filename().string().starts_with("MANIFEST")) fs::remove(entry.path());
-  }
-  EXPECT_FALSE(TryOpen().ok());
-}
-
-// --- The clock
-// -------------------------------------------------------------------------------------
+// --- The clock -----------------------------------------------------------------------------------
 
 TEST_F(EngineDataTest, TheClockNeverRunsBackwardsOverReopenings) {
   Open();
@@ -579,8 +142,7 @@ TEST_F(EngineDataTest, AnUnusedClockKeepsItsMark) {
   EXPECT_EQ(RawStore(hot_).Meta(meta_key::kClock), Fixed64(later));
 }
 
-// --- Commit ids
-// ------------------------------------------------------------------------------------
+// --- Commit ids ----------------------------------------------------------------------------------
 
 // The ids of user commits in the log, in order.
 class IdCollector : public rocksdb::WriteBatch::Handler {
@@ -631,8 +193,7 @@ TEST_F(EngineDataTest, CommitIdsRiseOverReopenings) {
   }
 }
 
-// --- Maintenance
-// -----------------------------------------------------------------------------------
+// --- Maintenance ---------------------------------------------------------------------------------
 
 TEST_F(EngineDataTest, FlushEmptiesTheLogIntoTables) {
   Open();
@@ -730,8 +291,7 @@ TEST_F(EngineDataTest, GaugesAndCountersShowWhatHappened) {
   EXPECT_EQ(snapshot.group_operations, 3u);
 }
 
-// --- Expiry and compaction
-// -------------------------------------------------------------------------
+// --- Expiry and compaction -----------------------------------------------------------------------
 
 TEST_F(EngineDataTest, CompactionGivesBackWhatHasExpired) {
   Open();
@@ -769,8 +329,7 @@ TEST_F(EngineDataTest, CompactionGivesBackWhatHasExpired) {
   for (int i = 0; i < 500; i++) EXPECT_EQ(Get(engine(), std::to_string(i)), std::nullopt);
 }
 
-// --- Without a log
-// ---------------------------------------------------------------------------------
+// --- Without a log -------------------------------------------------------------------------------
 
 TEST_F(EngineDataTest, WithoutALogWhatWasFlushedOrClosedIsThere) {
   EngineOptions options = SmallOptions();
@@ -787,7 +346,7 @@ TEST_F(EngineDataTest, WithoutALogWhatWasFlushedOrClosedIsThere) {
   ASSERT_THAT(Put(engine(), "d", "value of a record"), IsOk());
   for (const auto& entry : fs::directory_iterator(hot_)) {
     if (entry.path().extension() == ".log") {
-      EXPECT_EQ(test::ReadFile(entry.path()).find("value of a record"), std::string::npos);
+      EXPECT_EQ(ReadFile(entry.path()).find("value of a record"), std::string::npos);
     }
   }
   Reopen();
@@ -802,8 +361,7 @@ TEST_F(EngineDataTest, WithoutALogWhatWasFlushedOrClosedIsThere) {
   EXPECT_THAT(TryOpen(options), IsOk());
 }
 
-// --- Durability and transactions
-// -------------------------------------------------------------------
+// --- Durability and transactions -----------------------------------------------------------------
 
 TEST_F(EngineDataTest, AnFsyncWriteIsSyncedAndCounted) {
   Open();
@@ -812,7 +370,7 @@ TEST_F(EngineDataTest, AnFsyncWriteIsSyncedAndCounted) {
   submission->durability = Durability::kFsync;
   submission->done = [done](const Status& status) { done->set_value(status); };
   ASSERT_THAT(engine()->Submit(std::move(submission)), IsOk());
-  EXPECT_THAT(test::Await(done->get_future()), IsOk());
+  EXPECT_THAT(Await(done->get_future()), IsOk());
   EXPECT_EQ(engine()->Snapshot().fsyncs, 1u);
   EXPECT_EQ(engine()->Snapshot().fsync_nanos.count, 1u);
   EXPECT_EQ(Get(engine(), "key"), "value");
@@ -825,7 +383,7 @@ TEST_F(EngineDataTest, ATransactionSeesExactlyWhatItsIdSays) {
   ASSERT_THAT(engine()->BeginTransaction(
                   [&](std::shared_ptr<Transaction> t) { opened.set_value(std::move(t)); }),
               IsOk());
-  auto transaction = test::Await(opened.get_future());
+  auto transaction = Await(opened.get_future());
   ASSERT_THAT(Put(engine(), "key", "2"), IsOk());
   EXPECT_EQ(Get(engine(), "key", transaction->view().get()), "1");
   const auto commit = [&](std::string key) {
@@ -837,7 +395,7 @@ TEST_F(EngineDataTest, ATransactionSeesExactlyWhatItsIdSays) {
     submission->reads = std::move(reads);
     submission->done = [done](const Status& status) { done->set_value(status); };
     EXPECT_THAT(engine()->Submit(std::move(submission)), IsOk());
-    return test::Await(done->get_future());
+    return Await(done->get_future());
   };
   EXPECT_THAT(commit("key"), HasCode(Code::kConflict));
   EXPECT_EQ(Get(engine(), "mine"), std::nullopt);
@@ -858,8 +416,7 @@ TEST_F(EngineDataTest, AReadOnlyEngineHasNoTransactionsAndNothingToResume) {
   EXPECT_THAT(engine()->Resume(), HasCode(Code::kReadOnly));
 }
 
-// --- Closing
-// ---------------------------------------------------------------------------------------
+// --- Closing -------------------------------------------------------------------------------------
 
 TEST_F(EngineDataTest, CloseAppliesWhatWasAccepted) {
   Open();
@@ -894,85 +451,5 @@ TEST_F(EngineDataTest, DestructionCloses) {
   EXPECT_EQ(Get(engine(), "key"), "value");
 }
 
-// --- Deleting
-// --------------------------------------------------------------------------------------
-
-using EngineDestroyTest = EngineOpenTest;
-
-TEST_F(EngineDestroyTest, DeletesTheDatabaseAndItsFolder) {
-  ASSERT_THAT(TryOpen(), IsOk());
-  EXPECT_THAT(Engine::Destroy(location_), IsOk());
-  EXPECT_FALSE(fs::exists(location_));
-  EXPECT_THAT(Engine::Destroy(location_), IsOk()) << "nothing there is nothing to do";
-}
-
-TEST_F(EngineDestroyTest, LeavesFilesOfTheUser) {
-  ASSERT_THAT(TryOpen(), IsOk());
-  test::WriteFile(location_ + "/notes.txt", "mine");
-  EXPECT_THAT(Engine::Destroy(location_), IsOk());
-  EXPECT_THAT(Names(), UnorderedElementsAre("notes.txt"));
-}
-
-TEST_F(EngineDestroyTest, RefusesWhatIsNoDatabase) {
-  fs::create_directories(location_);
-  test::WriteFile(location_ + "/notes.txt", "mine");
-  EXPECT_THAT(Engine::Destroy(location_), HasCode(Code::kInvalidArgument));
-  EXPECT_THAT(Engine::Destroy(location_ + "/notes.txt"), HasCode(Code::kInvalidArgument));
-  EXPECT_THAT(Names(), UnorderedElementsAre("notes.txt"));
-}
-
-TEST_F(EngineDestroyTest, DeletesADatabaseOfManyFiles) {
-  Open();
-  for (int i = 0; i < 5; i++) {
-    ASSERT_THAT(Put(engine(), std::to_string(i), "value"), IsOk());
-    ASSERT_THAT(engine()->Flush(), IsOk());
-  }
-  Close();
-  EXPECT_THAT(Engine::Destroy(location_), IsOk());
-  EXPECT_FALSE(fs::exists(location_));
-}
-
-TEST_F(EngineDestroyTest, DeletesWhatACutCreationLeft) {
-  { RawStore raw(hot_); }
-  EXPECT_THAT(Engine::Destroy(location_), IsOk());
-  EXPECT_FALSE(fs::exists(hot_));
-  { RawStore raw(hot_, {"meta"}); }
-  EXPECT_THAT(Engine::Destroy(location_), IsOk());
-  EXPECT_FALSE(fs::exists(hot_));
-}
-
-TEST_F(EngineDestroyTest, AFolderThatCannotBeSeenIsAnErrorAndNotAbsence) {
-  EXPECT_THAT(Engine::Destroy(folder_ / std::string(300, 'n')), HasCode(Code::kIo));
-}
-
-TEST_F(EngineDestroyTest, RefusesADatabaseInUse) {
-  Open();
-  ASSERT_THAT(Put(engine(), "key", "value"), IsOk());
-  EXPECT_THAT(Engine::Destroy(location_), HasCode(Code::kLocked));
-  EXPECT_EQ(Get(engine(), "key"), "value");
-  Close();
-  EXPECT_THAT(Engine::Destroy(location_), IsOk());
-}
-
-// Somebody else's RocksDB may well live in a folder called "hot".
-TEST_F(EngineDestroyTest, NeverDeletesADatabaseOfSomebodyElse) {
-  { RawStore(hot_).Put("default", "theirs", "value"); }
-  EXPECT_THAT(Engine::Destroy(location_), HasCode(Code::kInvalidArgument));
-  ASSERT_TRUE(fs::exists(hot_ + "/CURRENT"));
-  { RawStore(hot_, {"meta"}).Put("meta", "version", "3"); }
-  EXPECT_THAT(Engine::Destroy(location_), HasCode(Code::kInvalidArgument));
-  { RawStore raw(hot_, {"accounts"}); }
-  EXPECT_THAT(Engine::Destroy(location_), HasCode(Code::kInvalidArgument));
-  ASSERT_TRUE(fs::exists(hot_ + "/CURRENT"));
-  EXPECT_EQ(RawStore(hot_).Records("default")["theirs"], "value");
-}
-
-TEST_F(EngineDestroyTest, NeverDeletesFilesOfSomebodyElseAmongOurs) {
-  ASSERT_THAT(TryOpen(), IsOk());
-  test::WriteFile(hot_ + "/beach.jpg", "a photograph");
-  (void)Engine::Destroy(location_);
-  EXPECT_EQ(test::ReadFile(hot_ + "/beach.jpg"), "a photograph");
-}
-
 }  // namespace
-}  // namespace thermocline
+}  // namespace thermocline::test

@@ -1,15 +1,10 @@
-// Splits and merges: what they leave behind, what readers and writers see meanwhile, and what a
-// process that is killed at any point of them finds again.
-// THERMOCLINE_SEQUENCES sets how many operations the concurrent tests run, in hundreds.
-
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
+// Splits and merges: what they leave behind, and what readers and writers see meanwhile.
 
 #include <atomic>
-#include <csignal>
-#include <cstdio>
-#include <map>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -18,92 +13,14 @@
 #include <vector>
 
 #include "fault_file_system.h"
-#include "tier_fixture.h"
+#include "shard_fixture.h"
 
-namespace thermocline {
+namespace thermocline::test {
 namespace {
 
-using test::Decode;
-using test::Delete;
-using test::DeleteRange;
-using test::Get;
-using test::GetMany;
-using test::HasCode;
-using test::IsOk;
-using test::Levels;
-using test::Migrate;
-using test::PackedWrites;
-using test::Put;
-using test::Record;
-using test::Scan;
-using test::SmallOptions;
-using test::TakeAll;
-using test::TakeChunk;
-using test::TieredOptions;
-using test::Write;
 using Point = Resharder::Point;
-using Model = std::map<std::string, std::string>;
 
-std::vector<Record> RecordsOf(const Model& model) { return {model.begin(), model.end()}; }
-
-class ReshardTest : public test::EngineTest {
- protected:
-  Status Split(uint32_t id, std::optional<uint16_t> at = std::nullopt,
-               ReshardControl* control = nullptr) {
-    return Run({.split = true, .id = id, .other = 0, .at = at}, control);
-  }
-  Status Merge(uint32_t a, uint32_t b, ReshardControl* control = nullptr) {
-    return Run({.split = false, .id = a, .other = b, .at = std::nullopt}, control);
-  }
-  Status Run(const ReshardRequest& request, ReshardControl* control = nullptr) {
-    ReshardControl own;
-    ids_.clear();
-    return engine()->resharder()->Run(request, control ? control : &own, &ids_);
-  }
-
-  void Fill(int records, const std::string& prefix = "key") {
-    PackedWrites writes;
-    for (int i = 0; i < records; i++) {
-      const std::string key = prefix + std::to_string(i);
-      model_[key] = "value of " + key;
-      writes.Put(key, model_[key]);
-    }
-    ASSERT_THAT(Write(engine(), writes), IsOk());
-  }
-
-  std::vector<ShardInfo> ShardsNow() { return engine()->NewView()->shards()->table.shards(); }
-
-  void ExpectSound() {
-    VerifyReport report;
-    ASSERT_THAT(engine()->Verify(&report), IsOk());
-    EXPECT_EQ(report.problem_count, 0u) << (report.problems.empty() ? "" : report.problems[0]);
-  }
-  void ExpectModel() {
-    EXPECT_EQ(Scan(engine()), RecordsOf(model_));
-    ExpectSound();
-  }
-
-  // The shard families of a store, as its files say.
-  static std::set<std::string> FamiliesOf(const std::string& directory) {
-    std::vector<std::string> names;
-    EXPECT_TRUE(rocksdb::DB::ListColumnFamilies({}, directory, &names).ok());
-    std::set<std::string> shards;
-    for (const std::string& name : names) {
-      if (name.starts_with("shard_")) shards.insert(name);
-    }
-    return shards;
-  }
-  std::set<std::string> NamedFamilies() {
-    std::set<std::string> names;
-    for (const ShardInfo& shard : ShardsNow()) {
-      names.insert(ShardColumnFamilyName(shard.id, shard.generation));
-    }
-    return names;
-  }
-
-  Model model_;
-  std::vector<uint32_t> ids_;
-};
+using ReshardTest = ShardTest;
 
 TEST_F(ReshardTest, ASplitHalvesAShardAndAMergeJoinsItAgain) {
   Open(SmallOptions(2));
@@ -127,7 +44,7 @@ TEST_F(ReshardTest, ASplitHalvesAShardAndAMergeJoinsItAgain) {
   Reopen();
   EXPECT_EQ(ShardsNow().size(), 1u);
   ExpectModel();
-  EXPECT_EQ(FamiliesOf(hot_), NamedFamilies()) << "the former families are gone";
+  EXPECT_EQ(ShardFamiliesOf(hot_), NamedFamilies()) << "the former families are gone";
 }
 
 TEST_F(ReshardTest, ASplitMayBeAskedForAtAnySlot) {
@@ -236,7 +153,7 @@ TEST_F(ReshardTest, TransactionsThatWereOpenAreValidatedAcrossTheSwitch) {
       begun->set_value(std::move(transaction));
     }),
                 IsOk());
-    return test::Await(begun->get_future());
+    return Await(begun->get_future());
   };
   const auto commit = [this](const Transaction& transaction, const std::string& read) {
     std::unique_ptr<Submission> submission =
@@ -248,7 +165,7 @@ TEST_F(ReshardTest, TransactionsThatWereOpenAreValidatedAcrossTheSwitch) {
     auto done = std::make_shared<std::promise<Status>>();
     submission->done = [done](const Status& status) { done->set_value(status); };
     EXPECT_THAT(engine()->Submit(std::move(submission)), IsOk());
-    return test::Await(done->get_future());
+    return Await(done->get_future());
   };
   const auto one = begin();
   const auto other = begin();
@@ -333,7 +250,7 @@ TEST_F(ReshardTest, AMoveThatFailsAnywhereChangesNothing) {
         [at](Point point) { return point == at ? Status(Code::kIo, "told to stop") : Status(); });
     EXPECT_THAT(Split(0), HasCode(Code::kIo));
     EXPECT_THAT(Merge(0, 1), HasCode(Code::kIo));
-    EXPECT_EQ(FamiliesOf(hot_), families);
+    EXPECT_EQ(ShardFamiliesOf(hot_), families);
     EXPECT_EQ(NamedFamilies(), families);
     ExpectModel();
     Fill(10, "after " + std::to_string(static_cast<int>(at)));
@@ -443,8 +360,8 @@ TEST_F(ReshardTest, EveryTierOfAShardIsSplitAndMerged) {
   EngineOptions options = SmallOptions(0);
   options.tiers.automatic = false;
   Open(options);
-  EXPECT_EQ(FamiliesOf(cold), NamedFamilies());
-  EXPECT_EQ(FamiliesOf(warm), NamedFamilies());
+  EXPECT_EQ(ShardFamiliesOf(cold), NamedFamilies());
+  EXPECT_EQ(ShardFamiliesOf(warm), NamedFamilies());
   ExpectModel();
 }
 
@@ -526,308 +443,5 @@ TEST_F(ReshardTest, ShardsAreSplitAndMergedOnTheirOwn) {
   ExpectModel();
 }
 
-// --- Against a map, with moves in another thread
-
-class ReshardModelTest : public ReshardTest, public testing::WithParamInterface<int> {};
-
-TEST_P(ReshardModelTest, EveryReadIsThatOfAMapWhileShardsAreSplitAndMerged) {
-  const bool tiered = GetParam() == 2;
-  EngineOptions options = tiered ? TieredOptions(2) : SmallOptions(2);
-  options.without_log = GetParam() == 1;
-  Open(options);
-  engine()->resharder()->SetChunkBytes(4000);
-  std::atomic<bool> stop{false};
-  std::atomic<int> moves{0};
-  std::thread mover([&] {
-    std::mt19937_64 random(7);
-    while (!stop.load()) {
-      const auto shards = ShardsNow();
-      ReshardRequest request;
-      request.split = shards.size() == 1 || (shards.size() < 8 && random() % 2 == 0);
-      request.id = shards[random() % shards.size()].id;
-      request.other = shards[random() % shards.size()].id;
-      if (random() % 2 == 0) request.at = static_cast<uint16_t>(random() % kSlotCount);
-      ReshardControl control;
-      if (random() % 4 == 0) control.Abort();
-      std::vector<uint32_t> ids;
-      const Status status = engine()->resharder()->Run(request, &control, &ids);
-      EXPECT_TRUE(status.ok() || status.code() == Code::kInvalidArgument ||
-                  status.code() == Code::kAborted)
-          << std::string(status.message());
-      if (status.ok()) moves++;
-      if (tiered && random() % 3 == 0) {
-        StepPlan plan{.shard = static_cast<int>(random() % 8),
-                      .from = static_cast<int>(random() % 3)};
-        plan.to = (plan.from + 1 + static_cast<int>(random() % 2)) % 3;
-        StepResult result;
-        EXPECT_THAT(engine()->stepper()->Run(plan, &result), IsOk());
-      }
-    }
-  });
-  std::mt19937_64 random(static_cast<uint64_t>(GetParam()) + 1);
-  const int operations = 100 * test::EnvironmentNumber("THERMOCLINE_SEQUENCES", 30);
-  std::vector<std::pair<std::shared_ptr<const ReadView>, Model>> views;
-  const auto any_key = [&] {
-    const uint64_t n = random() % 300;
-    return (n < 30 ? "{tag}" : "k") + std::to_string(n);
-  };
-  for (int i = 0; i < operations && !HasFailure(); i++) {
-    const uint64_t kind = random() % 100;
-    if (kind < 55) {
-      PackedWrites writes;
-      const uint64_t count = random() % 3 == 0 ? 1 + random() % 20 : 1;
-      for (uint64_t n = 0; n < count; n++) {
-        const std::string key = any_key();
-        if (random() % 3 > 0) {
-          model_[key] = "v" + std::to_string(i) + std::string(random() % 50, 'x');
-          writes.Put(key, model_[key]);
-        } else {
-          model_.erase(key);
-          writes.Delete(key);
-        }
-      }
-      ASSERT_THAT(Write(engine(), writes, random() % 2 == 0), IsOk());
-    } else if (kind < 58) {
-      const std::string start = any_key();
-      const std::string end = any_key();
-      const bool open = random() % 4 == 0;
-      ASSERT_THAT(
-          DeleteRange(engine(), start, open ? std::nullopt : std::optional<std::string_view>(end)),
-          IsOk());
-      if (open || start < end) {
-        model_.erase(model_.lower_bound(start), open ? model_.end() : model_.lower_bound(end));
-      }
-    } else if (kind < 80) {
-      const std::string key = any_key();
-      const auto found = Get(engine(), key);
-      const auto entry = model_.find(key);
-      ASSERT_EQ(found.has_value(), entry != model_.end()) << key;
-      if (found) {
-        ASSERT_EQ(*found, entry->second);
-      }
-    } else if (kind < 90) {
-      std::vector<std::string> keys;
-      for (int n = 0; n < 40; n++) keys.push_back(any_key());
-      const auto values = GetMany(engine(), keys);
-      for (size_t n = 0; n < keys.size(); n++) {
-        const auto entry = model_.find(keys[n]);
-        ASSERT_EQ(values[n].has_value(), entry != model_.end()) << keys[n];
-        if (values[n]) {
-          ASSERT_EQ(*values[n], entry->second);
-        }
-      }
-    } else if (kind < 94) {
-      if (views.size() == 4) {
-        views.front().first->Release();
-        views.erase(views.begin());
-      }
-      views.emplace_back(engine()->NewView(), model_);
-    } else if (kind < 97 && !views.empty()) {
-      const auto& [view, model] = views[random() % views.size()];
-      const auto cursor = engine()->NewCursor(view, {});
-      ASSERT_EQ(TakeAll(cursor.get()), RecordsOf(model));
-      cursor->Close();
-    } else if (kind < 99) {
-      ASSERT_EQ(Scan(engine()), RecordsOf(model_));
-    } else {
-      ASSERT_THAT(engine()->Flush(), IsOk());
-      if (random() % 4 == 0) {
-        ASSERT_THAT(engine()->Compact({}), IsOk());
-      }
-    }
-  }
-  stop.store(true);
-  mover.join();
-  EXPECT_GT(moves.load(), 3);
-  for (const auto& [view, model] : views) view->Release();
-  views.clear();
-  ExpectModel();
-  EngineOptions again = SmallOptions(0);
-  again.without_log = options.without_log;
-  again.tiers.automatic = false;
-  Reopen(again);
-  ExpectModel();
-  EXPECT_EQ(FamiliesOf(hot_), NamedFamilies());
-}
-
-std::string ModelName(const testing::TestParamInfo<int>& info) {
-  static const char* const kNames[] = {"Hot", "WithoutALog", "Tiered"};
-  return kNames[info.param];
-}
-INSTANTIATE_TEST_SUITE_P(Stores, ReshardModelTest, testing::Values(0, 1, 2), ModelName);
-
-// --- Killed
-
-struct CrashCase {
-  Point point;
-  bool split;
-  bool tiered;
-};
-
-class ReshardCrashTest : public ReshardTest, public testing::WithParamInterface<CrashCase> {
- protected:
-  static constexpr int kKeys = 200;
-  static constexpr int kThreads = 2;
-  // What each key was acknowledged with last, shared with the child.
-  struct Acknowledged {
-    std::atomic<uint32_t> round[kThreads][kKeys];
-  };
-
-  static std::string KeyOf(int thread, int i) {
-    return "t" + std::to_string(thread) + "-" + std::to_string(i);
-  }
-
-  // Never returns.
-  [[noreturn]] void RunChild(Acknowledged* acknowledged, uint32_t first_round) {
-    const CrashCase& c = GetParam();
-    EngineOptions options = SmallOptions(0);
-    options.tiers.automatic = false;
-    std::shared_ptr<Engine> engine;
-    if (!Engine::Open(location_, options, &engine).ok()) _exit(1);
-    std::vector<std::thread> writers;
-    std::atomic<int> ready{0};  // writers that have written each of their keys
-    for (int t = 0; t < kThreads; t++) {
-      writers.emplace_back([&, t] {
-        for (uint32_t round = first_round;; round++) {
-          for (int i = 0; i < kKeys; i++) {
-            // Every fifth round deletes.
-            const std::string key = KeyOf(t, i);
-            const Status status = round % 5 == 4 ? Delete(engine.get(), key)
-                                                 : Put(engine.get(), key, std::to_string(round));
-            if (!status.ok()) _exit(2);
-            acknowledged->round[t][i].store(round);
-          }
-          if (round == first_round) ready++;
-        }
-      });
-    }
-    while (ready.load() < kThreads) std::this_thread::yield();
-    // The hot tier alone has enough for three of these, also while the writers delete all they
-    // wrote.
-    engine->resharder()->SetChunkBytes(500);
-    int chunks = 0;
-    engine->resharder()->SetProbe([&](Point point) {
-      if (point == c.point && (point != Point::kChunk || ++chunks == 3)) raise(SIGKILL);
-      return Status();
-    });
-    ReshardControl control;
-    std::vector<uint32_t> ids;
-    const Status status = engine->resharder()->Run(
-        {.split = c.split, .id = 0, .other = 1, .at = std::nullopt}, &control, &ids);
-    // Seen only if it was not killed where it should have been.
-    std::fprintf(stderr, "%d chunks: %s\n", chunks, std::string(status.message()).c_str());
-    _exit(3);
-  }
-
-  void ExpectAcknowledged(const Acknowledged& acknowledged) {
-    for (int t = 0; t < kThreads; t++) {
-      for (int i = 0; i < kKeys; i++) {
-        const uint32_t round = acknowledged.round[t][i].load();
-        const auto value = Get(engine(), KeyOf(t, i));
-        // The write after the last acknowledged one may be there or not.
-        const auto is = [&](uint32_t r) {
-          return r % 5 == 4 ? !value : value == std::to_string(r);
-        };
-        EXPECT_TRUE(is(round) || is(round + 1))
-            << KeyOf(t, i) << " has " << value.value_or("nothing") << " instead of " << round;
-      }
-    }
-  }
-};
-
-TEST_P(ReshardCrashTest, NothingAcknowledgedIsLostAndNothingIsDoubled) {
-#ifdef __SANITIZE_THREAD__
-  GTEST_SKIP() << "TSan knows no threads in a child of a process that has had some";
-#endif
-  const CrashCase& c = GetParam();
-  void* const shared = mmap(nullptr, sizeof(Acknowledged), PROT_READ | PROT_WRITE,
-                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  ASSERT_NE(shared, MAP_FAILED);
-  auto* const acknowledged = new (shared) Acknowledged();
-  Open(c.tiered ? TieredOptions(2) : SmallOptions(2));
-  Fill(800, "fixed");
-  if (c.tiered) {
-    Migrate(engine(), 0, 2,
-            [](std::string_view key, const Envelope&) { return key.back() % 3 == 0; });
-    Migrate(engine(), 0, 1,
-            [](std::string_view key, const Envelope&) { return key.back() % 3 == 1; });
-  }
-  EngineOptions again = SmallOptions(0);
-  again.tiers.automatic = false;
-  const int rounds = test::EnvironmentNumber("THERMOCLINE_CRASH_ROUNDS", 1);
-  uint32_t first_round = 1;
-  for (int n = 0; n < rounds && !HasFailure(); n++) {
-    const size_t before = ShardsNow().size();
-    Close();
-    const pid_t child = fork();
-    if (child == 0) RunChild(acknowledged, first_round);
-    int result = 0;
-    ASSERT_EQ(waitpid(child, &result, 0), child);
-    ASSERT_TRUE(WIFSIGNALED(result)) << "ended by itself with " << WEXITSTATUS(result);
-    EXPECT_EQ(WTERMSIG(result), SIGKILL);
-    Open(again);
-    // One record decides.
-    const bool switched =
-        c.point == Point::kPersisted || c.point == Point::kSwitched || c.point == Point::kDropped;
-    EXPECT_EQ(ShardsNow().size(), switched ? (c.split ? before + 1 : before - 1) : before);
-    EXPECT_EQ(FamiliesOf(hot_), NamedFamilies());
-    if (c.tiered) {
-      EXPECT_EQ(FamiliesOf(location_ + "/cold"), NamedFamilies());
-    }
-    ExpectAcknowledged(*acknowledged);
-    std::set<std::string> seen;
-    for (const Record& record : Scan(engine())) {
-      EXPECT_TRUE(seen.insert(record.first).second) << record.first << " is there twice";
-    }
-    for (const auto& [key, value] : model_) ASSERT_EQ(Get(engine(), key), value);
-    ExpectSound();
-    // What was cut short can be done again.
-    if (!switched) {
-      EXPECT_THAT(c.split ? Split(0) : Merge(0, 1), IsOk());
-    }
-    ExpectAcknowledged(*acknowledged);
-    EXPECT_THAT(c.split ? Merge(0, static_cast<uint32_t>(ShardsNow().back().id)) : Split(0, 8192),
-                IsOk());
-    ExpectAcknowledged(*acknowledged);
-    ExpectSound();
-    for (const auto& row : acknowledged->round) {
-      for (const auto& round : row) first_round = std::max(first_round, round.load() + 2);
-    }
-    // So that every key has a round of its own again.
-    for (int t = 0; t < kThreads; t++) {
-      for (int i = 0; i < kKeys; i++) {
-        const uint32_t round = first_round;
-        ASSERT_THAT(round % 5 == 4 ? Delete(engine(), KeyOf(t, i))
-                                   : Put(engine(), KeyOf(t, i), std::to_string(round)),
-                    IsOk());
-        acknowledged->round[t][i].store(round);
-      }
-    }
-    first_round++;
-    if (!c.split) break;  // the new shard has another id now
-  }
-  munmap(shared, sizeof(Acknowledged));
-}
-
-std::string CrashName(const testing::TestParamInfo<CrashCase>& info) {
-  static const char* const kPoints[] = {"Planned",   "Created",   "Noting",   "Chunk",  "Copied",
-                                        "Switching", "Persisted", "Switched", "Dropped"};
-  return std::string(info.param.split ? "Split" : "Merge") +
-         (info.param.tiered ? "Tiered" : "Hot") + kPoints[static_cast<int>(info.param.point)];
-}
-
-std::vector<CrashCase> CrashCases() {
-  std::vector<CrashCase> cases;
-  for (int point = 0; point <= static_cast<int>(Point::kDropped); point++) {
-    for (const bool split : {true, false}) {
-      for (const bool tiered : {true, false}) {
-        cases.push_back({static_cast<Point>(point), split, tiered});
-      }
-    }
-  }
-  return cases;
-}
-INSTANTIATE_TEST_SUITE_P(Points, ReshardCrashTest, testing::ValuesIn(CrashCases()), CrashName);
-
 }  // namespace
-}  // namespace thermocline
+}  // namespace thermocline::test

@@ -1,22 +1,14 @@
 // Snapshots of shards and their restoring: what a process that is killed at each step finds again.
 
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <atomic>
 #include <csignal>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <string>
-#include <thread>
-#include <utility>
 #include <vector>
 
 #include "engine/snapshot/shard_restore.h"
 #include "engine/snapshot/shard_snapshot.h"
-#include "tier_fixture.h"
+#include "shard_fixture.h"
 
 namespace thermocline::test {
 namespace {
@@ -24,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 using Taking = ShardSnapshotter::Point;
 using Restoring = ShardRestorer::Point;
-using Model = std::map<std::string, std::string>;
 
 struct CrashCase {
   std::string name;
@@ -32,12 +23,12 @@ struct CrashCase {
   std::optional<Restoring> restoring;
 };
 
-class ShardCrashTest : public TierTest, public testing::WithParamInterface<CrashCase> {
+class ShardCrashTest : public ShardTest, public testing::WithParamInterface<CrashCase> {
  protected:
   static constexpr int kRecords = 400;
 
   static std::string KeyOf(int i) { return "key" + std::to_string(1000 + i); }
-  void Fill(const std::string& value) {
+  void FillWith(const std::string& value) {
     PackedWrites writes;
     for (int i = 0; i < kRecords; i++) {
       model_[KeyOf(i)] = value + std::to_string(i);
@@ -71,26 +62,8 @@ class ShardCrashTest : public TierTest, public testing::WithParamInterface<Crash
     std::vector<uint32_t> ids;
     return engine->restorer()->Restore(dir_, std::nullopt, &control, &ids, &manifest);
   }
-  void ExpectSound() {
-    VerifyReport report;
-    ASSERT_THAT(engine()->Verify(&report), IsOk());
-    EXPECT_EQ(report.problem_count, 0u) << (report.problems.empty() ? "" : report.problems[0]);
-  }
-
-  // A process that takes a snapshot of shard 0 or restores it, and is killed on the way, while
-  // another thread writes to the other shard.
-  [[noreturn]] void RunChild(const std::string& beside, std::atomic<int>* written) {
-    EngineOptions options = SmallOptions(0);
-    options.tiers.automatic = false;
-    std::shared_ptr<Engine> engine;
-    if (!Engine::Open(location_, options, &engine).ok()) _exit(1);
-    std::thread([&] {
-      for (int i = 1;; i++) {
-        if (!Put(engine.get(), beside, std::to_string(i)).ok()) _exit(2);
-        written->store(i);
-      }
-    }).detach();
-    while (written->load() == 0) std::this_thread::yield();
+  // Takes a snapshot of shard 0 or restores it, and kills the process on the way.
+  void TakeOrRestore(Engine* engine) {
     const CrashCase& c = GetParam();
     engine->snapshotter()->SetProbe([&](Taking point) {
       if (point == c.taking) raise(SIGKILL);
@@ -100,12 +73,10 @@ class ShardCrashTest : public TierTest, public testing::WithParamInterface<Crash
       if (point == c.restoring) raise(SIGKILL);
       return Status();
     });
-    (void)(c.taking ? Take(engine.get()) : Restore(engine.get()));
-    _exit(3);
+    (void)(c.taking ? Take(engine) : Restore(engine));
   }
 
   const std::string dir_ = folder_ / "snapshot";
-  Model model_;
 };
 
 TEST_P(ShardCrashTest, TheShardIsOfOneMomentAndTheOtherLosesNothing) {
@@ -113,17 +84,13 @@ TEST_P(ShardCrashTest, TheShardIsOfOneMomentAndTheOtherLosesNothing) {
   GTEST_SKIP() << "TSan knows no threads in a child of a process that has had some";
 #endif
   const CrashCase& c = GetParam();
-  void* const shared = mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE,
-                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  ASSERT_NE(shared, MAP_FAILED);
-  auto* const written = new (shared) std::atomic<int>(0);
   OpenTiered();
-  Fill("old");
+  FillWith("old");
   Migrate(engine(), 0, 2, [](std::string_view key, const Envelope&) { return key.back() == '7'; });
   const Model old = model_;
   if (c.restoring) {
     ASSERT_THAT(Take(engine()), IsOk());
-    Fill("new");
+    FillWith("new");
     Migrate(engine(), 0, 1,
             [](std::string_view key, const Envelope&) { return key.back() == '5'; });
   }
@@ -133,28 +100,17 @@ TEST_P(ShardCrashTest, TheShardIsOfOneMomentAndTheOtherLosesNothing) {
     if (!InFirst(table, KeyOf(i))) beside = KeyOf(i);
   }
   Close();
-  const pid_t child = fork();
-  if (child == 0) RunChild(beside, written);
-  int result = 0;
-  ASSERT_EQ(waitpid(child, &result, 0), child);
-  ASSERT_TRUE(WIFSIGNALED(result)) << "ended by itself with " << WEXITSTATUS(result);
-  ASSERT_EQ(WTERMSIG(result), SIGKILL);
+  const int written = RunUntilKilled(beside, [&](Engine* engine) { TakeOrRestore(engine); });
+  ASSERT_FALSE(HasFailure());
 
   ReopenTiered();
   ExpectSound();
-  const std::string last = Get(engine(), beside).value_or("nothing");
-  EXPECT_TRUE(last == std::to_string(written->load()) ||
-              last == std::to_string(written->load() + 1))
-      << last << " instead of " << written->load();
-  model_[beside] = last;
+  ExpectWritten(beside, written);
   const bool restored = c.restoring && *c.restoring >= Restoring::kPersisted;
   EXPECT_EQ(Scan(engine()), Mixed(restored ? old : model_, model_)) << "one record decides";
   for (const char* store : {"hot", "warm", "cold"}) {
-    std::vector<std::string> names;
-    ASSERT_TRUE(rocksdb::DB::ListColumnFamilies({}, location_ + "/" + store, &names).ok());
-    int families = 0;
-    for (const std::string& name : names) families += name.starts_with("shard_") ? 1 : 0;
-    EXPECT_EQ(families, 2) << store << ": what was filled aside, or replaced, is dropped";
+    EXPECT_EQ(ShardFamiliesOf(location_ + "/" + store).size(), 2u)
+        << store << ": what was filled aside, or replaced, is dropped";
   }
   const bool named = c.restoring || *c.taking == Taking::kNamed;
   EXPECT_EQ(fs::exists(dir_), named) << "it appears whole or not at all";
@@ -163,13 +119,12 @@ TEST_P(ShardCrashTest, TheShardIsOfOneMomentAndTheOtherLosesNothing) {
     ASSERT_THAT(Take(engine()), IsOk());
   }
   EXPECT_FALSE(fs::exists(dir_ + ".partial"));
-  Fill("newest");
+  FillWith("newest");
   ASSERT_THAT(Restore(engine()), IsOk());
   EXPECT_EQ(Scan(engine()), Mixed(old, model_));
   ExpectSound();
   ReopenTiered();
   EXPECT_EQ(Scan(engine()), Mixed(old, model_));
-  munmap(shared, sizeof(std::atomic<int>));
 }
 
 std::vector<CrashCase> CrashCases() {

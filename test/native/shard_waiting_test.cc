@@ -2,68 +2,28 @@
 // that is paused, and writes that wait for a thaw while the database closes.
 
 #include <atomic>
+#include <chrono>
 #include <future>
-#include <map>
-#include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "engine/shard/resharder.h"
-#include "engine/snapshot/shard_freezer.h"
-#include "tier_fixture.h"
+#include "engine/snapshot/shard_restore.h"
+#include "shard_fixture.h"
 
 namespace thermocline::test {
 namespace {
 
-using Model = std::map<std::string, std::string>;
-
-class ShardWaitingTest : public EngineTest {
+class ShardWaitingTest : public ShardTest {
  protected:
-  void Fill() {
-    PackedWrites writes;
-    for (int i = 0; i < 400; i++) {
-      const std::string key = "key" + std::to_string(i);
-      model_[key] = "value of " + key;
-      writes.Put(key, model_[key]);
-    }
-    ASSERT_THAT(Write(engine(), writes), IsOk());
-  }
-  Status Freeze(uint32_t id) {
-    SnapshotControl control;
-    return engine()->freezer()->Freeze(id, &control);
-  }
-  Status Thaw(uint32_t id) {
-    SnapshotControl control;
-    return engine()->freezer()->Thaw(id, &control);
-  }
-  bool IsFrozen(uint32_t id) {
-    const ShardTable table = engine()->NewView()->shards()->table;
-    return table.IsFrozen(table.IndexOfId(id));
-  }
-  std::string KeyIn(uint32_t id) {
-    const ShardTable table = engine()->NewView()->shards()->table;
-    for (const auto& [key, value] : model_) {
-      if (table.shards()[static_cast<size_t>(table.IndexOfKey(key))].id == id) return key;
-    }
-    return "";
-  }
-  std::future<Status> Submit(const PackedWrites& writes) {
-    auto done = std::make_shared<std::promise<Status>>();
-    std::unique_ptr<Submission> submission = writes.ToSubmission(/*atomic=*/true);
-    submission->done = [done](const Status& status) { done->set_value(status); };
-    EXPECT_THAT(engine()->Submit(std::move(submission)), IsOk());
-    return done->get_future();
-  }
-  std::vector<Record> Records() const { return {model_.begin(), model_.end()}; }
-
-  Model model_;
+  bool IsFrozen(uint32_t id) { return InfoOf(id).frozen; }
 };
 
 TEST_F(ShardWaitingTest, BehindAPausedSplitNobodyWaitsForEver) {
   Open();
-  Fill();
+  Fill(400);
   const std::string dir = folder_ / "snapshot";
   SnapshotControl control;
   SnapshotReport report;
@@ -93,12 +53,12 @@ TEST_F(ShardWaitingTest, BehindAPausedSplitNobodyWaitsForEver) {
   model_[KeyIn(2)] = "accepted";
   EXPECT_THAT(Put(engine(), KeyIn(2), "accepted"), IsOk());
   EXPECT_THAT(engine()->restorer()->Restore(dir, std::nullopt, &control, &ids, &manifest), IsOk());
-  EXPECT_EQ(Scan(engine()), Records());
+  EXPECT_EQ(Scan(engine()), RecordsOf(model_));
 }
 
 TEST_F(ShardWaitingTest, ASplitThatIsPausedWhileOthersWaitForItLetsThemGoWithAnError) {
   Open();
-  Fill();
+  Fill(400);
   ASSERT_THAT(Freeze(2), IsOk());
   ReshardControl move;
   std::promise<void> release;
@@ -131,12 +91,12 @@ TEST_F(ShardWaitingTest, ASplitThatIsPausedWhileOthersWaitForItLetsThemGoWithAnE
   engine()->resharder()->SetProbe(nullptr);
   EXPECT_THAT(Put(engine(), key, "v"), IsOk()) << "an aborted move is in nobody's way";
   model_[key] = "v";
-  EXPECT_EQ(Scan(engine()), Records());
+  EXPECT_EQ(Scan(engine()), RecordsOf(model_));
 }
 
 TEST_F(ShardWaitingTest, WritesThatWaitForAThawAreRefusedWhenTheDatabaseCloses) {
   Open();
-  Fill();
+  Fill(400);
   const std::string frozen = KeyIn(1);
   const std::string other = KeyIn(0);
   ASSERT_THAT(Freeze(1), IsOk());
@@ -165,7 +125,7 @@ TEST_F(ShardWaitingTest, WritesThatWaitForAThawAreRefusedWhenTheDatabaseCloses) 
   EXPECT_TRUE(IsFrozen(1)) << "no boundary came any more";
   EXPECT_EQ(Get(engine(), other), model_[other]) << "a batch is written whole or not at all";
   ASSERT_THAT(Thaw(1), IsOk());
-  EXPECT_EQ(Scan(engine()), Records());
+  EXPECT_EQ(Scan(engine()), RecordsOf(model_));
 }
 
 }  // namespace
