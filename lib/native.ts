@@ -119,12 +119,24 @@ export interface NativeTierFigures {
   dataBytes: number;
   writtenBytes: number;
   capacityBytes: number;
+  markers: number;
+  copies: number;
   found: number;
   movedInRecords: number;
   movedInBytes: number;
   movedOutRecords: number;
   movedOutBytes: number;
   costPerTB: number;
+}
+
+/** What one cause has moved, in the order of `MoveCause` in the engine. */
+export interface NativeMoves {
+  records: number;
+  bytes: number;
+  markers: number;
+  copies: number;
+  tables: number;
+  lastMs: number;
 }
 
 /** All answer through the dispatcher. */
@@ -136,6 +148,7 @@ export interface NativeTiers {
     fromMemory: number;
     absent: number;
     promoted: number;
+    moves: NativeMoves[];
     userBytes: number;
     trouble: string;
     shards: number;

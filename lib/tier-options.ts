@@ -38,6 +38,12 @@ export interface TierOptions {
   /** Bytes per second that flushes and compactions of the tier may write. Default: unlimited. */
   rateLimit?: Size;
   /**
+   * Hot and warm, in milliseconds: records that were neither read nor written for so long sink to the next tier, between
+   * the age and one and a half times the age after their last use. The age counts from the first opening with this option,
+   * which has to be given at each. Without effect in the lowest tier. At least 1000. Default: records do not sink by age.
+   */
+  maxAge?: number;
+  /**
    * Hot: free space of its disk that writes leave for flushes, compaction and migration. Below it writes wait for
    * migration to make room, and fail with ERR_NO_SPACE if none is made. Only in a database with colder tiers. Default: a
    * twentieth of the disk, at most 4 GiB; nothing if all colder tiers lie on the same disk.
@@ -63,6 +69,12 @@ export interface TiersOptions {
   warm?: TierOptions | null;
   /** The lowest; `null` removes it. Default: as the database has it. */
   cold?: TierOptions | null;
+  /**
+   * Whole shards sink by their temperature (see the option `temperature`, and `db.shards.list()`): the records of a warm one
+   * leave hot for the next tier, those of a cold or frozen one go to the lowest. A use makes a shard hot again, and its
+   * records come up as they are read. Default `false`: an idle weekend would move everything where shards are used alike.
+   */
+  sinkIdleShards?: boolean;
 }
 
 const MEMBERS = new Set([
@@ -73,15 +85,16 @@ const MEMBERS = new Set([
   'writeBuffer',
   'filterBits',
   'rateLimit',
+  'maxAge',
   'reserve',
   'simulatedDisk',
   'costPerTB',
 ]);
 
-function number(value: unknown, name: string, least: number, most: number): number | undefined {
+function number(value: unknown, name: string, least: number, most: number, whole = false): number | undefined {
   if (value === undefined) return undefined;
-  if (typeof value === 'number' && value >= least && value <= most) return value;
-  throw invalid(`${name} must be a number from ${least} to ${most}`);
+  if (typeof value === 'number' && value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
+  throw invalid(`${name} must be a ${whole ? 'whole ' : ''}number from ${least} to ${most}`);
 }
 
 function objectOf(value: unknown, known: ReadonlySet<string>, name: string): Record<string, unknown> {
@@ -105,6 +118,9 @@ function tierOptions(tier: TierName, value: unknown): object | null {
   if (path !== undefined && tier === 'hot') {
     throw invalid("the hot tier lies in the database's own folder: tiers.hot takes no path");
   }
+  if (tier === 'cold' && given.maxAge !== undefined) {
+    throw invalid('records do not sink from the lowest tier: tiers.cold takes no maxAge');
+  }
   if (tier !== 'hot' && given.reserve !== undefined) throw invalid(`tiers.hot alone takes a reserve, not ${name}`);
   if (tier === 'hot' && given.simulatedDisk !== undefined) {
     throw invalid('the warm and the cold tier alone can be simulated: tiers.hot takes no simulatedDisk');
@@ -123,6 +139,7 @@ function tierOptions(tier: TierName, value: unknown): object | null {
     writeBuffer: size('writeBuffer'),
     filterBits: number(given.filterBits, `${name}.filterBits`, 1, 32),
     rateLimit: size('rateLimit'),
+    maxAge: number(given.maxAge, `${name}.maxAge`, 1000, Number.MAX_SAFE_INTEGER, true),
     reserve: size('reserve'),
     // As the engine counts them: 0 none, 1 sata, 2 hdd.
     simulatedDisk: disk,
@@ -131,10 +148,12 @@ function tierOptions(tier: TierName, value: unknown): object | null {
 }
 
 /** @internal Checks `tiers` and gives what the engine is told. */
-export function checkTiers(value: unknown): Record<string, object | null> | undefined {
+export function checkTiers(value: unknown): Record<string, object | boolean | null> | undefined {
   if (value === undefined) return undefined;
-  const given = objectOf(value, new Set(TIER_NAMES), 'tiers');
-  const checked: Record<string, object | null> = {};
+  const given = objectOf(value, new Set([...TIER_NAMES, 'sinkIdleShards']), 'tiers');
+  const { sinkIdleShards = false } = given;
+  if (typeof sinkIdleShards !== 'boolean') throw invalid('tiers.sinkIdleShards must be true or false');
+  const checked: Record<string, object | boolean | null> = { sinkIdleShards };
   for (const tier of TIER_NAMES) {
     if (given[tier] !== undefined) checked[tier] = tierOptions(tier, given[tier]);
   }

@@ -4,6 +4,7 @@ import { call, takeError } from './dispatcher.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import type { NativeDatabase, NativeTierFigures, NativeTiers } from './native.ts';
+import { type MoveCause, type Moves, movesByCause } from './tier-moves.ts';
 import { type TierName, tierNumber } from './tier-options.ts';
 
 /** What to move with {@link Tiers.migrate}. */
@@ -39,6 +40,10 @@ export interface TierReport {
   bytes: number;
   /** Roughly; copies of colder records included. */
   records: number;
+  /** Of deleted records, in tables: what tidying up is for. They sink, and end in the lowest tier. */
+  markers: number;
+  /** In hot: copies of colder records that were promoted, in tables. */
+  copies: number;
   /** Uncompressed over compressed bytes of the records in tables; 1 without tables. */
   compressionRatio: number;
   /** 0: what the disk holds. */
@@ -71,6 +76,8 @@ export interface TiersReport {
   writeAmplification: number;
   /** Records copied up because they were read. */
   promoted: number;
+  /** What was moved by cause, since the database was created; kept every five minutes and at close. */
+  moves: Record<MoveCause, Moves>;
   /** Why migration stands still, such as a colder tier that is full; absent while it does not. */
   trouble?: string;
   cost: {
@@ -159,7 +166,7 @@ export class Tiers<K, V> {
    * ```
    */
   async report(): Promise<TiersReport> {
-    const { tiers, fromMemory, absent, promoted, userBytes, trouble } = await this.#report(this.#open());
+    const { tiers, fromMemory, absent, promoted, moves, userBytes, trouble } = await this.#report(this.#open());
     const over = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
     const reads = fromMemory + absent + tiers.reduce((sum, { found }) => sum + found, 0);
     const share = (hits: number) => (reads === 0 ? 0 : hits / reads);
@@ -170,6 +177,8 @@ export class Tiers<K, V> {
         path: figures.path,
         bytes: figures.fileBytes,
         records: figures.records,
+        markers: figures.markers,
+        copies: figures.copies,
         compressionRatio: ratioOf(figures),
         capacityBytes: figures.capacityBytes,
         hits: figures.found,
@@ -197,6 +206,7 @@ export class Tiers<K, V> {
         userBytes,
       ),
       promoted,
+      moves: movesByCause(moves),
       ...(trouble === '' ? {} : { trouble }),
       cost: { perMonth, allHotPerMonth, saved: allHotPerMonth === 0 ? 0 : 1 - perMonth / allHotPerMonth },
     };

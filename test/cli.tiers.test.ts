@@ -32,6 +32,13 @@ test('tiers prints a figure a line, and the report as one JSON object', async ()
   assert.equal(figures.get('cold.records'), '500');
   assert.equal(figures.get('cold.bytes'), String(report.tiers[1]?.bytes));
   assert.equal(figures.get('cost.perMonth'), String(report.cost.perMonth));
+  assert.equal(figures.get('hot.markers'), '0');
+  // What triggered is known though the database was closed meanwhile.
+  assert.equal(report.moves.migrate.records, 500);
+  assert.equal(figures.get('moves.migrate.records'), '500');
+  assert.equal(figures.get('moves.migrate.last'), String(report.moves.migrate.last));
+  assert.equal(figures.get('moves.age.records'), '0');
+  assert.equal(figures.get('moves.age.last'), '');
 });
 
 test('tiers of a database that does not exist says so', async () => {

@@ -74,12 +74,30 @@ Napi::Object FiguresToJs(Napi::Env env, const TierFigures& figures) {
   set("writtenBytes", figures.written_bytes);
   set("capacityBytes", figures.capacity_bytes);
   set("found", figures.found);
+  set("markers", figures.markers);
+  set("copies", figures.copies);
   set("movedInRecords", figures.moved_in_records);
   set("movedInBytes", figures.moved_in_bytes);
   set("movedOutRecords", figures.moved_out_records);
   set("movedOutBytes", figures.moved_out_bytes);
   object.Set("costPerTB", figures.cost_per_tb);
   return object;
+}
+
+Napi::Array MovesToJs(Napi::Env env, const MoveLedger::Totals& totals) {
+  Napi::Array array = Napi::Array::New(env, totals.size());
+  for (uint32_t cause = 0; cause < totals.size(); cause++) {
+    const MovesByCause& moves = totals[cause];
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("records", NumberOf(env, moves.records));
+    object.Set("bytes", NumberOf(env, moves.bytes));
+    object.Set("markers", NumberOf(env, moves.markers));
+    object.Set("copies", NumberOf(env, moves.copies));
+    object.Set("tables", NumberOf(env, moves.tables));
+    object.Set("lastMs", NumberOf(env, moves.last_ms));
+    array.Set(cause, object);
+  }
+  return array;
 }
 
 }  // namespace
@@ -188,7 +206,8 @@ void TiersWrap::Page(const Napi::CallbackInfo& info) {
   StartAsync(Environment::Of(info.Env()), session_->engine().background_pool(), std::move(op));
 }
 
-// report(ticket) -> { tiers, fromMemory, absent, promoted, shards }
+// report(ticket) -> { tiers, fromMemory, absent, promoted, moves by cause, userBytes, trouble,
+// shards }
 void TiersWrap::Report(const Napi::CallbackInfo& info) {
   struct Result {
     TierReport report;
@@ -212,6 +231,7 @@ void TiersWrap::Report(const Napi::CallbackInfo& info) {
     object.Set("fromMemory", NumberOf(env, report.from_memory));
     object.Set("absent", NumberOf(env, report.absent));
     object.Set("promoted", NumberOf(env, report.promoted));
+    object.Set("moves", MovesToJs(env, report.moves));
     object.Set("userBytes", NumberOf(env, report.user_bytes));
     object.Set("trouble", report.trouble);
     object.Set("shards", Napi::Number::New(env, result.shards));

@@ -86,6 +86,7 @@ Status ReadCompression(const Napi::Object& object, Compression* compression) {
 Status ReadTiers(const Napi::Value& value, TiersOptions* tiers) {
   if (!value.IsObject()) return {};
   const Napi::Object object = value.As<Napi::Object>();
+  tiers->sink_idle_shards = object.Get("sinkIdleShards").ToBoolean();
   for (int i = 0; i < kTierCount; i++) {
     TierOptions& tier = tiers->tier[static_cast<size_t>(i)];
     const Napi::Value given = object.Get(std::string(TierName(static_cast<Tier>(i))));
@@ -102,6 +103,7 @@ Status ReadTiers(const Napi::Value& value, TiersOptions* tiers) {
     ReadNumber(options, "filterBits", &tier.filter_bits);
     ReadNumber(options, "rateLimit", &tier.rate_limit_bytes);
     ReadNumber(options, "reserve", &tier.reserve_bytes);
+    ReadNumber(options, "maxAge", &tier.max_age_ms);
     int simulated = 0;
     ReadNumber(options, "simulatedDisk", &simulated);
     tier.simulated = static_cast<SimulatedDisk>(simulated);

@@ -29,10 +29,11 @@ class EngineClock {
   // The largest time handed out so far.
   uint64_t HighWaterMs() const { return last_.load(std::memory_order_relaxed); }
 
-  // REQUIRES: nobody reads the clock yet (opening).
+  // At opening; and tests let time pass with it.
   void RaiseTo(uint64_t floor_ms) {
-    if (floor_ms > last_.load(std::memory_order_relaxed)) {
-      last_.store(floor_ms, std::memory_order_relaxed);
+    uint64_t last = last_.load(std::memory_order_relaxed);
+    while (floor_ms > last &&
+           !last_.compare_exchange_weak(last, floor_ms, std::memory_order_relaxed)) {
     }
   }
 

@@ -2,6 +2,8 @@
 
 #ifdef __GLIBC__
 #include <malloc.h>
+
+#include <algorithm>
 #endif
 
 #include <cerrno>
@@ -30,6 +32,10 @@ constexpr int kTaskThreads = 2;
 constexpr int kShardThreads = 2;
 // How often the shards' times are written while there are writes. They are also written at close.
 constexpr uint64_t kKeepShardTimesMs = 5 * 60 * 1000;
+// After opening, for first reads to come in before shards that nobody used are moved.
+constexpr uint64_t kShardsGraceMs = 10 * 60 * 1000;
+constexpr uint64_t kMinShardsLookMs = 50;
+constexpr uint64_t kMaxShardsLookMs = 60'000;
 constexpr int kBackgroundNice = 10;
 // One copies; one is there for a caller who gives up waiting.
 constexpr int kReshardThreads = 2;
@@ -110,8 +116,7 @@ Status Engine::OpenParts() {
   if (!status.ok()) return status;
   const bool tiered = !tiers_->empty();
   if (tiered) {
-    heat_ = std::make_unique<HeatSketch>();
-    LoadHeat();
+    OpenHeat();
     step_guard_ = std::make_unique<StepGuard>(StepGuard::Dependencies{.shards = shards_,
                                                                       .intents = &tiers_->intents(),
                                                                       .hot = store_.db(),
@@ -302,6 +307,8 @@ void Engine::OpenStepper() {
             write.disableWAL = without_log;
             return db->Write(write, batch);
           },
+      .writes_held = [this] { return space_gate_ && space_gate_->state() != SpaceState::kOpen; },
+      .ledger = &moves_,
   });
 }
 
@@ -319,6 +326,16 @@ void Engine::OpenMigrator() {
       .flush_hot = [this] { return store_.Flush(); },
       .keep_heat = [this] { KeepHeat(); },
       .space = space_gate_.get(),
+      .clock = &clock_,
+      .ledger = &moves_,
+      .recency = RecencyByLevel(),
+      .temperature = options_.tiers.sink_idle_shards
+                         ? [this](const Shards& shards,
+                                  int shard) { return TemperatureOfShard(shards, shard); }
+                         : decltype(Migrator::Dependencies::temperature)(),
+      .shards_grace_ms = std::min(kShardsGraceMs, options_.temperature_ages.hot_ms),
+      .shards_look_ms =
+          std::clamp(options_.temperature_ages.hot_ms / 4, kMinShardsLookMs, kMaxShardsLookMs),
   });
   if (tiers_->intents().any()) migrator_->Wake();
 }

@@ -224,12 +224,17 @@ class Engine {
   Migrator* migrator() { return migrator_.get(); }
   SpaceGate* space_gate() { return space_gate_.get(); }
   HeatSketch* heat() { return heat_.get(); }
+  // Null: the level's records do not sink by age.
+  RecencySketch* recency(size_t level) {
+    return level < recency_.size() ? recency_[level].get() : nullptr;
+  }
   // Splits and merges shards; null when read-only.
   Resharder* resharder() { return resharder_.get(); }
   // All null when read-only.
   ShardSnapshotter* snapshotter() { return snapshotter_.get(); }
   ShardRestorer* restorer() { return restorer_.get(); }
   ShardFreezer* freezer() { return freezer_.get(); }
+  CurrentShards shards() const { return shards_; }
   TierReport ReportTiers();
 
  private:
@@ -267,8 +272,11 @@ class Engine {
   void SampleMetrics() noexcept;
   void SampleStores();
   StallCause ProbeStall(const std::string& family);
-  void LoadHeat();
+  void OpenHeat();
+  void OpenRecency();
   void KeepHeat();
+  std::vector<RecencySketch*> RecencyByLevel() const;
+  Temperature TemperatureOfShard(const Shards& shards, int shard) const;
   // Runs fn on the committer's thread between two groups and waits for it; see Stepper.
   Status AtBoundary(const std::function<void()>& fn, bool durable);
   // Every store's column families: hot first.
@@ -293,7 +301,10 @@ class Engine {
   std::unique_ptr<StepGuard> step_guard_;  // none without colder tiers
   std::unique_ptr<SpaceGate> space_gate_;  // like migrator_, unless read-only
   std::unique_ptr<HeatSketch> heat_;       // likewise
-  std::unique_ptr<Stepper> stepper_;       // likewise, and when read-only
+  // By level; null: its records do not sink by age.
+  std::vector<std::unique_ptr<RecencySketch>> recency_;
+  MoveLedger moves_;
+  std::unique_ptr<Stepper> stepper_;  // likewise, and when read-only
   std::unique_ptr<ThreadPool> read_pool_;
   std::unique_ptr<ThreadPool> task_pool_;
   std::unique_ptr<ThreadPool> background_pool_;

@@ -14,6 +14,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::string RecencyKey(Tier tier, size_t page) {
+  return std::string(meta_key::kRecency) + std::string(TierName(tier)) + "/" + std::to_string(page);
+}
+
 }  // namespace
 
 TierFigures Engine::FiguresOf(int level) {
@@ -43,6 +47,7 @@ TierReport Engine::ReportTiers() {
   report.from_memory = cache.hits + cache.negative_hits;
   report.absent = reader_->tier_reads().absent.Total();
   if (stepper_) report.promoted = stepper_->promoted();
+  report.moves = moves_.Get();
   report.trouble = Trouble();
   report.user_bytes =
       metrics_->put.bytes.Total() + metrics_->batch.bytes.Total() + metrics_->del.bytes.Total();
@@ -118,17 +123,89 @@ bool Engine::DiskOf(int level, uint64_t* capacity, uint64_t* used) {
   return true;
 }
 
-void Engine::LoadHeat() {
+void Engine::OpenHeat() {
+  heat_ = std::make_unique<HeatSketch>();
+  // What cannot be read is learned or counted anew.
   std::string payload;
   bool found = false;
-  // What cannot be read is learned again.
   if (store_.GetMeta(meta_key::kHeat, &payload, &found).ok() && found) (void)heat_->Decode(payload);
+  if (store_.GetMeta(meta_key::kMoves, &payload, &found).ok() && found) {
+    (void)moves_.Decode(payload);
+  }
+  if (!options_.read_only && options_.tiers.automatic) OpenRecency();
+}
+
+void Engine::OpenRecency() {
+  std::vector<std::string> left_over;
+  for (int level = 0; level + 1 < tiers_->levels(); level++) {
+    const Tier tier = tiers_->TierOf(level);
+    const uint64_t age = options_.tiers.at(tier).max_age_ms;
+    std::vector<std::string> pages;
+    for (bool found = true; found;) {
+      std::string payload;
+      const Status status = store_.GetMeta(RecencyKey(tier, pages.size()), &payload, &found);
+      if (!found && status.ok()) break;
+      found = true;
+      // What is damaged counts as used now.
+      pages.push_back(status.ok() ? std::move(payload) : std::string());
+      if (pages.size() > RecencySketch::kMaxCells) break;
+    }
+    size_t pages_wanted = 0;
+    if (age == 0) {
+      recency_.push_back(nullptr);
+    } else {
+      uint64_t records = 0;
+      const StoreFamilies store = StoreOf(level);
+      for (rocksdb::ColumnFamilyHandle* family : *store.families) {
+        uint64_t estimate = 0;
+        store.db->GetIntProperty(family, rocksdb::DB::Properties::kEstimateNumKeys, &estimate);
+        records += estimate;
+      }
+      auto& recency = recency_.emplace_back(
+          std::make_unique<RecencySketch>(age, clock_.NowMs(), RecencySketch::CellsFor(records)));
+      recency->Restore(pages);
+      heat_->Tell(recency.get());
+      pages_wanted = recency->pages();
+    }
+    // Of a larger sketch; or of one that is not told any more, and must not be believed later.
+    for (size_t page = pages_wanted; page < pages.size(); page++) {
+      left_over.push_back(RecencyKey(tier, page));
+    }
+  }
+  if (left_over.empty()) return;
+  (void)store_.DeleteMeta({left_over.begin(), left_over.end()}, /*sync=*/false);
 }
 
 void Engine::KeepHeat() {
   if (options_.read_only) return;
   // If this fails the heat is learned again.
-  (void)store_.PutMeta({{meta_key::kHeat, heat_->Encode()}}, /*sync=*/false);
+  (void)store_.PutMeta({{meta_key::kHeat, heat_->Encode()}, {meta_key::kMoves, moves_.Encode()}},
+                       /*sync=*/false);
+  for (int level = 0; level < static_cast<int>(recency_.size()); level++) {
+    RecencySketch* const recency = recency_[static_cast<size_t>(level)].get();
+    if (recency == nullptr) continue;
+    recency->Advance(clock_.NowMs());
+    // One by one, so that no write waits long behind one.
+    for (size_t page = 0; page < recency->pages(); page++) {
+      const std::string key = RecencyKey(tiers_->TierOf(level), page);
+      (void)store_.PutMeta({{key, recency->EncodePage(page)}}, /*sync=*/false);
+    }
+  }
+}
+
+std::vector<RecencySketch*> Engine::RecencyByLevel() const {
+  std::vector<RecencySketch*> sketches;
+  for (const auto& recency : recency_) sketches.push_back(recency.get());
+  return sketches;
+}
+
+Temperature Engine::TemperatureOfShard(const Shards& shards, int shard) const {
+  const uint64_t now = clock_.HighWaterMs();
+  const ShardActivity::Snapshot activity = shards.activity->Get(static_cast<size_t>(shard), now);
+  const uint64_t since = std::max(activity.last_access_ms, activity.created_ms);
+  // Never used since that was recorded: nothing is known.
+  if (since == 0) return Temperature::kHot;
+  return TemperatureOf(now - std::min(now, since), options_.temperature_ages);
 }
 
 }  // namespace thermocline

@@ -1,11 +1,13 @@
 // The database against a sorted map, while records move between its tiers in every way.
 //
 // A sequence is a run of random operations: puts, deletes, expiries, range deletes, batches,
-// transactions, snapshots, scans and point reads, with steps in both directions, promotions, steps
-// that end half-way, splits and merges, flushes, compactions and reopenings in between. Every read
-// is compared with the map; a snapshot with the map of its moment. THERMOCLINE_SEQUENCES sets how
-// many, THERMOCLINE_SEED where the random numbers begin.
+// transactions, snapshots, scans and point reads, with steps in both directions, promotions, sweeps
+// by age and temperature, tidying up, steps that end half-way, splits and merges, flushes,
+// compactions and reopenings in between. Every read is compared with the map; a snapshot with the
+// map of its moment. THERMOCLINE_SEQUENCES sets how many, THERMOCLINE_SEED where the random numbers
+// begin.
 
+#include <array>
 #include <future>
 #include <map>
 #include <optional>
@@ -14,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/hash.h"
+#include "engine/tier/sweeper.h"
 #include "fault_file_system.h"
 #include "tier_fixture.h"
 
@@ -259,6 +263,52 @@ class MigratorModelTest : public test::TierTest {
     engine()->stepper()->SetProbe(nullptr);
   }
 
+  // What sinks by age, by shards' temperature and in tidying up, with writes in between.
+  void Sweep() {
+    const int levels = engine()->tiers().levels();
+    RecencySketch recency(1000, engine()->clock().NowMs(), 64);
+    std::array<Temperature, 8> temperatures;
+    for (Temperature& each : temperatures) each = static_cast<Temperature>(Below(4));
+    MoveLedger ledger;
+    const uint64_t shards_due = Chance(2) ? 0 : ~uint64_t{0} >> 1;
+    Sweeper sweeper({
+        .stepper = engine()->stepper(),
+        .tiers = &engine()->tiers(),
+        .heat = engine()->heat(),
+        .shards = engine()->shards(),
+        .hot = engine()->hot_db(),
+        .clock = &engine()->clock(),
+        .ledger = &ledger,
+        .recency = std::vector<RecencySketch*>(static_cast<size_t>(levels - 1), &recency),
+        .temperature =
+            [&](const Shards&, int shard) {
+              return temperatures[static_cast<size_t>(shard) % temperatures.size()];
+            },
+        .shards_grace_ms = shards_due,
+        .tidy_least = 1,
+        .takes_more = [](int) { return true; },
+        .flush_hot = [this] { return engine()->Flush(); },
+    });
+    for (int second = 0; second < 3; second++) {
+      engine()->clock().RaiseTo(engine()->clock().NowMs() + 1000);
+      sweeper.AdvanceTime();
+      for (int i = 0; i < 5; i++) recency.Touch(HashKey(AnyKey()));
+    }
+    // So that tables are gone through.
+    if (Chance(2)) engine()->clock().RaiseTo(engine()->clock().NowMs() + 60'000);
+    if (Chance(2)) {
+      ASSERT_THAT(engine()->Flush(), IsOk());
+    }
+    sweeper.Look();
+    while (sweeper.HasWork() && !HasFailure()) {
+      EXPECT_THAT(sweeper.Step().status, IsOk());
+      if (Chance(3)) WriteSome();
+      if (Chance(9)) TakeView();
+      if (Chance(20)) Reshard(/*may_reopen=*/false);
+      if (Chance(9)) Promote();
+    }
+  }
+
   void TakeView() {
     if (views_.size() == 4) views_.erase(views_.begin());
     views_.emplace_back(engine()->NewView(), model_);
@@ -320,8 +370,10 @@ class MigratorModelTest : public test::TierTest {
       WriteSome();
     } else if (kind < 45) {
       Reshard(/*may_reopen=*/true);
-    } else if (kind < 65) {
+    } else if (kind < 64) {
       Migrate();
+    } else if (kind < 65) {
+      Sweep();
     } else if (kind < 72) {
       Promote();
     } else if (kind < 80) {

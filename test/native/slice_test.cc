@@ -28,9 +28,10 @@ TEST(SliceTest, ASliceHasFewKeysAndFewBytesAndOneKeyAtLeast) {
 }
 
 TEST(SliceTest, ARestIsAsLongAsWhatWasDoneButBounded) {
-  EXPECT_EQ(RestAfterSlice(0), 0u);
-  EXPECT_EQ(RestAfterSlice(100'000), kRestPerSlice * 100'000);
-  EXPECT_EQ(RestAfterSlice(~uint64_t{0}), kMaxRestNanos);
+  EXPECT_EQ(RestAfterSlice(0, false), 0u);
+  EXPECT_EQ(RestAfterSlice(100'000, false), kRestPerSlice * 100'000);
+  EXPECT_EQ(RestAfterSlice(~uint64_t{0}, false), kMaxRestNanos);
+  EXPECT_EQ(RestAfterSlice(100'000, true), 0u) << "held writes wait for the step";
 }
 
 class SliceOfAStepTest : public test::TierTest {

@@ -22,6 +22,11 @@ export function addTiers(program: Command, output: Output): void {
       await output.line(
         `${money(perMonth)} a month; all hot ${money(allHotPerMonth)}; saved ${(saved * 100).toFixed(1)}%`,
       );
+      const moved = moveRows(report);
+      if (moved.length === 0) return;
+      const causes = ['moved by', 'records', 'bytes', 'markers', 'copies dropped', 'tables compacted', 'last'];
+      await output.line('');
+      await output.write(formatTable({ head: causes, rows: moved, right: [1, 2, 3, 4, 5] }, true));
     });
 }
 
@@ -42,11 +47,29 @@ function rows({ tiers }: TiersReport): string[][] {
   ]);
 }
 
-function plainRows({ tiers, cost }: TiersReport): string[][] {
+function moveRows({ moves }: TiersReport): string[][] {
+  return Object.entries(moves)
+    .filter(([, { last }]) => last !== undefined)
+    .map(([cause, { records, bytes, markers, copies, tables, last }]) => [
+      cause,
+      formatCount(records),
+      formatBytes(bytes),
+      formatCount(markers),
+      formatCount(copies),
+      formatCount(tables),
+      last?.toISOString().slice(0, 19).replace('T', ' ') ?? '-',
+    ]);
+}
+
+function plainRows({ tiers, cost, moves }: TiersReport): string[][] {
   const each = tiers.flatMap((tier) =>
     Object.entries(tier)
       .filter(([, value]) => typeof value !== 'object')
       .map(([name, value]) => [`${tier.tier}.${name}`, String(value)]),
   );
-  return [...each, ...Object.entries(cost).map(([name, value]) => [`cost.${name}`, String(value)])];
+  const moved = Object.entries(moves).flatMap(([cause, { last, ...counts }]) => [
+    ...Object.entries(counts).map(([name, value]) => [`moves.${cause}.${name}`, String(value)]),
+    [`moves.${cause}.last`, last?.toISOString() ?? ''],
+  ]);
+  return [...each, ...moved, ...Object.entries(cost).map(([name, value]) => [`cost.${name}`, String(value)])];
 }

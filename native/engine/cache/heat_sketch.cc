@@ -18,6 +18,7 @@ HeatSketch::HeatSketch(size_t counters)
     : counters_(counters), table_(std::make_unique<std::atomic<uint8_t>[]>(counters)) {}
 
 void HeatSketch::Add(uint64_t hash, int reads) {
+  for (RecencySketch* recency : told_) recency->Touch(hash);
   std::atomic<uint8_t>* const line = table_.get() + LineOf(hash) * kLine;
   int least = kMax;
   for (int row = 0; row < kRows; row++) {

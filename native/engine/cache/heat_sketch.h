@@ -12,6 +12,8 @@
 // would meet the same keys again and again in a program that reads in rounds.) A write counts for
 // one in kWriteSampling of a read: writes go to hot in any case.
 //
+// Whoever remembers when records were last used (recency_sketch.h) is told of the same accesses.
+//
 // Sources: Cormode and Muthukrishnan, count-min sketch (2005), with conservative update; Einziger,
 // Friedman and Manes, TinyLFU (2017).
 // Thread safety: TouchWrite, Add and Estimate from any thread; counts that collide may be lost,
@@ -24,6 +26,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "engine/cache/recency_sketch.h"
 
 namespace thermocline {
 
@@ -48,8 +53,12 @@ class HeatSketch {
     }
   };
 
+  // Tells `recency` of every access too. REQUIRES: before the first one; it outlives this.
+  void Tell(RecencySketch* recency) { told_.push_back(recency); }
+
   // Counts one in kWriteSampling of the calls.
   void TouchWrite(uint64_t hash) {
+    for (RecencySketch* recency : told_) recency->Touch(hash);
     thread_local Chance chance;
     if (chance.Draw(kWriteSampling)) Add(hash);
   }
@@ -84,6 +93,7 @@ class HeatSketch {
   const size_t counters_;
   std::unique_ptr<std::atomic<uint8_t>[]> table_;
   std::atomic<uint64_t> added_{0};
+  std::vector<RecencySketch*> told_;  // constant once there are accesses
 };
 
 }  // namespace thermocline

@@ -20,6 +20,8 @@ constexpr uint64_t kHeldNanos = kSecond / 20;
 constexpr uint64_t kCompactionNanos = kSecond;
 constexpr uint64_t kKeepNanos = 300 * kSecond;
 constexpr uint64_t kLeaveAloneNanos = 30 * kSecond;
+// Of sweeping, to one turn.
+constexpr uint64_t kSweepNanos = kSecond / 5;
 constexpr size_t kMaxQueuedKeys = 8192;
 constexpr size_t kMaxQueuedBytes = 1 * kMiB;
 constexpr size_t kPromotionKeys = 256;  // to one step
@@ -37,6 +39,19 @@ constexpr int kSampleSeeks = 4;
 Migrator::Migrator(Dependencies dependencies)
     : deps_(std::move(dependencies)),
       troubles_(static_cast<size_t>(deps_.tiers->levels())),
+      sweeper_({.stepper = deps_.stepper,
+                .tiers = deps_.tiers,
+                .heat = deps_.heat,
+                .shards = deps_.shards,
+                .hot = deps_.hot,
+                .clock = deps_.clock,
+                .ledger = deps_.ledger,
+                .recency = deps_.recency,
+                .temperature = deps_.temperature,
+                .shards_grace_ms = deps_.shards_grace_ms,
+                .shards_look_ms = deps_.shards_look_ms,
+                .takes_more = [this](int level) { return TakesMore(level); },
+                .flush_hot = deps_.flush_hot}),
       hands_(static_cast<size_t>(deps_.tiers->levels())),
       left_alone_until_(static_cast<size_t>(deps_.tiers->levels())) {
   kept_nanos_ = NowNanos();
@@ -97,7 +112,8 @@ void Migrator::Run() {
     Queue queue;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, std::chrono::nanoseconds(held ? kHeldNanos : kCheckNanos),
+      const uint64_t wait = sweep_rest_nanos_ > 0 ? sweep_rest_nanos_ : kCheckNanos;
+      wake_.wait_for(lock, std::chrono::nanoseconds(held ? kHeldNanos : wait),
                      [this] { return awake_ || stopping_; });
       if (stopping_) return;
       awake_ = false;
@@ -116,17 +132,21 @@ void Migrator::Run() {
         MakeSpace();
       }
       const uint64_t now = NowNanos();
-      if (now - checked_nanos_ < kCheckNanos) continue;
-      checked_nanos_ = now;
-      if (deps_.heat->IsDue()) {
-        deps_.heat->Halve();
-        EasePromotion();
+      if (now - checked_nanos_ >= kCheckNanos) {
+        checked_nanos_ = now;
+        if (deps_.heat->IsDue()) {
+          deps_.heat->Halve();
+          EasePromotion();
+          sweeper_.HeatFaded();
+        }
+        CheckLevels();
+        sweeper_.Look();
+        if (now - kept_nanos_ > kKeepNanos) {
+          kept_nanos_ = now;
+          deps_.keep_heat();
+        }
       }
-      CheckLevels();
-      if (now - kept_nanos_ > kKeepNanos) {
-        kept_nanos_ = now;
-        deps_.keep_heat();
-      }
+      Sweep();
     } catch (const std::exception& error) {
       SetTrouble(0, {Code::kIo, std::string("migration failed: ") + error.what()});
     }
@@ -262,6 +282,7 @@ void Migrator::Sink(int level, uint64_t bytes) {
     plan.from = level;
     plan.to = level + 1;
     plan.start = hand_key;
+    plan.cause = MoveCause::kCapacity;
     plan.pick = [&](std::string_view key, const Envelope&) {
       return deps_.heat->Estimate(HashKey(key)) <= threshold;
     };
@@ -285,7 +306,24 @@ void Migrator::Sink(int level, uint64_t bytes) {
   status_.threshold = threshold;
 }
 
+void Migrator::Sweep() {
+  const uint64_t began = NowNanos();
+  // Offers wake the thread in the midst of the rest.
+  if (began - swept_nanos_ < sweep_rest_nanos_) return;
+  sweep_rest_nanos_ = 0;
+  while (sweeper_.HasWork() && deps_.space->state() == SpaceState::kOpen) {
+    const Sweeper::Progress progress = sweeper_.Step();
+    if (progress.to > 0 || !progress.status.ok()) SetTrouble(progress.to, progress.status);
+    if (!Pace(progress.to, progress.bytes)) return;
+    swept_nanos_ = NowNanos();
+    sweep_rest_nanos_ = swept_nanos_ - began;
+    if (sweep_rest_nanos_ > kSweepNanos) break;
+  }
+  if (!sweeper_.HasWork()) sweep_rest_nanos_ = 0;
+}
+
 bool Migrator::Pace(int to, uint64_t bytes) {
+  sweeper_.AdvanceTime();
   if (to > 0) {
     const uint64_t limit = deps_.tiers->store(to).options().rate_limit_bytes;
     if (limit > 0 && !Sleep(bytes * kSecond / limit)) return false;

@@ -4,9 +4,11 @@
 // enough, and, when a tier is above its high-water mark, sinks what is coldest: a hand goes around
 // the shards in steps, and a threshold is chosen from a sample so that one round frees what is
 // asked for. It pauses while writes wait, and keeps to the rate limit of the tier it writes to.
+// What moves although nothing is full the sweeper decides (sweeper.h).
 //
 // Steps of one turn: range deletes; promotions; every second the tiers' fill levels, the fading of
-// the sketch, and every few minutes its keeping.
+// the sketch, and every few minutes its keeping; then a bounded part of what the sweeper has to do,
+// followed by a rest as long.
 //
 // While writes are held for want of space on the hot tier's disk (space_gate.h), turns follow each
 // other quickly and do nothing but make room.
@@ -34,6 +36,7 @@
 #include "engine/tier/policy.h"
 #include "engine/tier/space_gate.h"
 #include "engine/tier/stepper.h"
+#include "engine/tier/sweeper.h"
 #include "engine/tier/tier_report.h"
 
 namespace thermocline {
@@ -62,9 +65,16 @@ class Migrator {
     std::function<uint64_t()> queue_age_nanos;
     // All families of hot at once, as a database without a log needs it.
     std::function<Status()> flush_hot;
-    // Keeps the sketch.
+    // Keeps the sketches and the ledger.
     std::function<void()> keep_heat;
     SpaceGate* space = nullptr;
+    // For the sweeper.
+    EngineClock* clock = nullptr;
+    MoveLedger* ledger = nullptr;
+    std::vector<RecencySketch*> recency = {};
+    std::function<Temperature(const Shards& shards, int shard)> temperature = {};
+    uint64_t shards_grace_ms = 0;
+    uint64_t shards_look_ms = 0;
   };
 
   explicit Migrator(Dependencies dependencies);
@@ -91,6 +101,8 @@ class Migrator {
   bool TakesMore(int level);
   void MakeSpace();
   void Sink(int level, uint64_t bytes);
+  // Does a part of what the sweeper has to do.
+  void Sweep();
   int ChooseThreshold(int level, double share);
   void SampleFrom(int level, int shard, const std::string& start, HeatSample* sample);
   // Waits for writes to flow, and for the rate limit after moving `bytes`. False: stopping.
@@ -115,6 +127,9 @@ class Migrator {
   std::atomic<int> promote_above_{kPromoteAbove};
 
   // The thread's own.
+  Sweeper sweeper_;
+  uint64_t sweep_rest_nanos_ = 0;  // until the next part; 0: there is none
+  uint64_t swept_nanos_ = 0;
   std::vector<std::pair<int, std::string>> hands_;  // by level: shard and key
   std::vector<uint64_t> left_alone_until_;          // by level that would be written to
   uint64_t checked_nanos_ = 0;

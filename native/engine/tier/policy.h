@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "engine/cache/heat_sketch.h"
+#include "engine/shard/activity.h"
 
 namespace thermocline {
 
@@ -33,6 +34,33 @@ inline bool IsRoomy(uint64_t used, uint64_t capacity, const WaterMarks& marks = 
 inline bool HasRoom(uint64_t used, uint64_t capacity) {
   return capacity == 0 || static_cast<double>(used) < 0.97 * static_cast<double>(capacity);
 }
+
+// Where records of a shard belong by its temperature: those of a warm one in the next tier below
+// hot, those of a cold one in the lowest.
+inline int LevelOfShard(Temperature temperature, int levels) {
+  switch (temperature) {
+    case Temperature::kHot:
+      return 0;
+    case Temperature::kWarm:
+      return std::min(1, levels - 1);
+    default:
+      return levels - 1;
+  }
+}
+
+// Whether so many entries of a table are of no use that going through it pays: `least` of them, and
+// a quarter of all.
+inline constexpr uint64_t kTidyLeast = 1024;
+inline bool IsWorthTidying(uint64_t useless, uint64_t entries, uint64_t least = kTidyLeast) {
+  return useless >= least && useless >= entries / 4;
+}
+
+// Whether a promoted copy is no longer worth its room: it is read so seldom that it would not be
+// promoted now. Lower than what promotion asks for, so that nothing goes up and down.
+inline bool HasCooled(int heat) { return heat <= 1; }
+
+// How often records are looked through for old ones.
+inline uint64_t AgeSweepMs(uint64_t age_ms) { return std::max<uint64_t>(1, age_ms / 4); }
 
 // What writes meet when the hot tier's disk runs full (space_gate.h).
 enum class SpaceState : uint8_t { kOpen, kHeld, kRefused };

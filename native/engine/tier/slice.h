@@ -4,7 +4,8 @@
 // What a step writes to hot it writes on the committer's thread. A write that arrives meanwhile
 // waits for one slice at most, so its tail is a slice's time; and since a step at full rate asks
 // for the next slice at once, it rests between two of them for a multiple of what the last one
-// took. docs/decisions/0027-a-step-writes-in-small-slices.md has the figures.
+// took. Not while writes are held until there is room: they wait for the step.
+// docs/decisions/0027-a-step-writes-in-small-slices.md has the figures.
 //
 // Thread safety: pure functions.
 #pragma once
@@ -34,7 +35,8 @@ size_t SliceEnd(size_t begin, size_t count, const SizeOf& size_of) {
   return end;
 }
 
-inline uint64_t RestAfterSlice(uint64_t slice_nanos) {
+inline uint64_t RestAfterSlice(uint64_t slice_nanos, bool writes_held) {
+  if (writes_held) return 0;
   return std::min(kMaxRestNanos, kRestPerSlice * std::min(kMaxRestNanos, slice_nanos));
 }
 

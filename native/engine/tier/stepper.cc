@@ -13,16 +13,6 @@ namespace thermocline {
 
 namespace {
 
-// Writes one slice, and rests if more follow.
-Status WriteSlice(bool last, const std::function<Status()>& write) {
-  const uint64_t began = NowNanos();
-  Status status = write();
-  if (status.ok() && !last) {
-    std::this_thread::sleep_for(std::chrono::nanoseconds(RestAfterSlice(NowNanos() - began)));
-  }
-  return status;
-}
-
 rocksdb::Slice AsSlice(std::string_view s) { return {s.data(), s.size()}; }
 std::string_view View(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
@@ -93,6 +83,17 @@ class Stepper::Registration {
   std::vector<const rocksdb::Snapshot*> snapshots_;  // by level
 };
 
+Status Stepper::WriteSlice(bool last, const std::function<Status()>& write) const {
+  const uint64_t began = NowNanos();
+  Status status = write();
+  if (status.ok() && !last) {
+    const bool held = deps_.writes_held && deps_.writes_held();
+    const uint64_t rest = RestAfterSlice(NowNanos() - began, held);
+    if (rest > 0) std::this_thread::sleep_for(std::chrono::nanoseconds(rest));
+  }
+  return status;
+}
+
 rocksdb::DB* Stepper::DbOf(int level) const {
   return level == 0 ? deps_.hot->db() : deps_.shards->colder[static_cast<size_t>(level) - 1].db;
 }
@@ -160,6 +161,13 @@ Status Stepper::RunLocked(const StepPlan& plan, StepResult* result) {
     MoveCounters& moves = moves_[plan.from][plan.to];
     moves.records.fetch_add(result->records, std::memory_order_relaxed);
     moves.bytes.fetch_add(result->bytes, std::memory_order_relaxed);
+    if (deps_.ledger != nullptr) {
+      deps_.ledger->Add(plan.cause, {.records = result->records,
+                                     .bytes = result->bytes,
+                                     .markers = result->markers,
+                                     .copies = result->dropped,
+                                     .last_ms = deps_.clock->NowMs()});
+    }
     status = NoteChanges();
   }
   return status;
@@ -257,7 +265,7 @@ Status Stepper::ChooseDown(const StepPlan& plan, const rocksdb::Snapshot* snapsh
       plan, snapshot, result,
       [&](std::string_view key, std::string_view, const Envelope& envelope, bool* moves) -> Status {
         const bool gone = envelope.is_tombstone() || IsExpired(envelope, now);
-        if (!gone && plan.keys == nullptr && plan.pick && !plan.pick(key, envelope)) return {};
+        if (!gone && plan.pick && !plan.pick(key, envelope)) return {};
         *moves = true;
         choice->remove.emplace_back(key);
         std::string ignored;
@@ -376,7 +384,7 @@ Status Stepper::ChooseUp(const StepPlan& plan,
       plan, snapshots[static_cast<size_t>(plan.from)], result,
       [&](std::string_view key, std::string_view, const Envelope& envelope, bool* moves) -> Status {
         const bool gone = envelope.is_tombstone() || IsExpired(envelope, now);
-        if (!gone && plan.keys == nullptr && plan.pick && !plan.pick(key, envelope)) return {};
+        if (!gone && plan.pick && !plan.pick(key, envelope)) return {};
         *moves = true;
         choice->remove.emplace_back(key);
         bool held = false;

@@ -41,6 +41,7 @@
 #include "engine/shard/shards.h"
 #include "engine/status.h"
 #include "engine/tier/hot_store.h"
+#include "engine/tier/move_ledger.h"
 #include "engine/tier/step_guard.h"
 #include "engine/tier/tier_set.h"
 
@@ -53,10 +54,11 @@ struct StepPlan {
   std::string start = {};  // the first key to look at
   // Chooses among the records; markers, and what has expired, always go. Null: all.
   std::function<bool(std::string_view key, const Envelope& envelope)> pick = {};
-  // If set, only these keys, ascending; `start` and `pick` do not count.
+  // If set, only these keys, ascending; `start` does not count.
   const std::vector<std::string>* keys = nullptr;
   size_t max_bytes = 8 * kMiB;     // to move
   size_t max_scanned = 64 * kKiB;  // records to look at
+  MoveCause cause = MoveCause::kProgram;
 };
 
 struct StepResult {
@@ -92,6 +94,9 @@ class Stepper {
     std::function<Status(const std::function<void()>& fn, bool durable)> at_boundary;
     // Writes an internal batch to hot. REQUIRES: at a boundary.
     std::function<rocksdb::Status(rocksdb::WriteBatch*)> write;
+    // Whether writes are held until there is room. May be null.
+    std::function<bool()> writes_held = {};
+    MoveLedger* ledger = nullptr;  // may be null
   };
 
   explicit Stepper(Dependencies dependencies) : deps_(std::move(dependencies)) {}
@@ -167,6 +172,8 @@ class Stepper {
   // A pending range delete will take the key from the colder stores, so nothing that may be newer
   // must come to lie there before.
   bool IsCovered(std::string_view key) const { return !covered_.empty() && Covers(covered_, key); }
+  // Writes one slice, and rests if more follow.
+  Status WriteSlice(bool last, const std::function<Status()>& write) const;
   Status Probe(Point point) { return probe_ ? probe_(point) : Status(); }
 
   const Dependencies deps_;

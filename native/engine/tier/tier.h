@@ -45,6 +45,7 @@ struct TierOptions {
   size_t write_buffer_bytes = 0;           // likewise
   double filter_bits = 0;                  // per key; 0: the tier's default
   uint64_t rate_limit_bytes = 0;           // per second, of what the tier writes by itself; 0: none
+  uint64_t max_age_ms = 0;     // what was not used for so long sinks; 0, or the lowest tier: never
   uint64_t reserve_bytes = 0;  // of hot: free space of its disk kept for compaction; 0: a default
   SimulatedDisk simulated = SimulatedDisk::kNone;
   rocksdb::Env* env = nullptr;  // of a colder tier's files; not owned. Null: EngineOptions::env
@@ -55,6 +56,8 @@ struct TiersOptions {
   // Whether the migrator works by itself; without it records move when the program says so, and
   // range deletes reach the colder stores with the next step.
   bool automatic = true;
+  // Shards that were not used for long sink whole (LevelOfShard in policy.h).
+  bool sink_idle_shards = false;
 
   TierOptions& at(Tier which) { return tier[static_cast<size_t>(which)]; }
   const TierOptions& at(Tier which) const { return tier[static_cast<size_t>(which)]; }

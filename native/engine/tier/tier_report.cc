@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <map>
 
+#include "engine/tier/entry_counts.h"
+
 namespace thermocline {
 
 uint64_t TierFigures::LiveBytes() const {
@@ -34,6 +36,9 @@ void ReadStoreFigures(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHa
         figures->data_bytes += table->data_size;
         figures->deleted += table->num_deletions;
         figures->entries += table->num_entries;
+        const EntryCounts counts = EntryCountsOf(*table);
+        figures->markers += counts.markers;
+        figures->copies += counts.copies;
       }
     }
     std::map<std::string, std::string> stats;

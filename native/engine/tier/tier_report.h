@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/tier/move_ledger.h"
 #include "engine/tier/tier.h"
 
 namespace rocksdb {
@@ -26,6 +27,8 @@ struct TierFigures {
   uint64_t data_bytes = 0;      // the same, compressed
   uint64_t deleted = 0;         // deletions in the tables, whose space is still to come back
   uint64_t entries = 0;         // in the tables, deletions included
+  uint64_t markers = 0;         // of deleted records, in the tables
+  uint64_t copies = 0;          // promoted ones of colder records, in the tables
   uint64_t written_bytes = 0;   // by flushes, compactions and ingestion, since it was opened
   uint64_t capacity_bytes = 0;  // as configured; 0: what the file system has
   uint64_t found = 0;           // reads that ended here
@@ -47,6 +50,7 @@ struct TierReport {
   uint64_t absent = 0;             // reads that found nothing in any tier
   uint64_t promoted = 0;           // records
   uint64_t user_bytes = 0;         // of keys and values that the program wrote or deleted
+  MoveLedger::Totals moves = {};   // by MoveCause, since the database was created
   std::string trouble;             // why migration stands still; empty: it does not
 };
 

@@ -6,7 +6,10 @@
 #include <rocksdb/utilities/table_properties_collectors.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
+
+#include "engine/tier/entry_counts.h"
 
 namespace thermocline {
 
@@ -73,6 +76,7 @@ void CompactMovedRecords(rocksdb::ColumnFamilyOptions* cf) {
   // A table in which half of any 1024 entries in a row are deletions.
   cf->table_properties_collector_factories.push_back(
       rocksdb::NewCompactOnDeletionCollectorFactory(1024, 512));
+  cf->table_properties_collector_factories.push_back(std::make_shared<EntryCounterFactory>());
 }
 
 }  // namespace thermocline

@@ -1,0 +1,43 @@
+#include "engine/tier/move_ledger.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace thermocline {
+namespace {
+
+TEST(MoveLedgerTest, ItAddsUpByCauseAndSurvivesARestart) {
+  MoveLedger ledger;
+  ledger.Add(MoveCause::kAge, {.records = 2, .bytes = 300, .last_ms = 20});
+  ledger.Add(MoveCause::kAge, {.records = 1, .markers = 1, .copies = 5, .last_ms = 10});
+  ledger.Add(MoveCause::kTidy, {.tables = 1, .last_ms = 30});
+  ledger.Add(MoveCause::kProgram, {.last_ms = 40});
+  MoveLedger again;
+  ASSERT_TRUE(again.Decode(ledger.Encode()));
+  const MovesByCause age = again.Get()[static_cast<size_t>(MoveCause::kAge)];
+  EXPECT_EQ(age.records, 3u);
+  EXPECT_EQ(age.bytes, 300u);
+  EXPECT_EQ(age.markers, 1u);
+  EXPECT_EQ(age.copies, 5u);
+  EXPECT_EQ(age.last_ms, 20u);
+  EXPECT_EQ(again.Get()[static_cast<size_t>(MoveCause::kTidy)].tables, 1u);
+  EXPECT_EQ(again.Get()[static_cast<size_t>(MoveCause::kProgram)].last_ms, 0u) << "nothing moved";
+}
+
+TEST(MoveLedgerTest, DamageChangesNothing) {
+  MoveLedger ledger;
+  ledger.Add(MoveCause::kAge, {.records = 2, .last_ms = 1});
+  const std::string encoded = ledger.Encode();
+  for (const std::string& damaged :
+       {std::string(), encoded.substr(0, encoded.size() - 1), encoded + '\0',
+        '\x02' + encoded.substr(1), encoded.substr(0, 1) + '\x04' + encoded.substr(2)}) {
+    MoveLedger again;
+    again.Add(MoveCause::kAge, {.records = 7, .last_ms = 1});
+    EXPECT_FALSE(again.Decode(damaged));
+    EXPECT_EQ(again.Get()[static_cast<size_t>(MoveCause::kAge)].records, 7u);
+  }
+}
+
+}  // namespace
+}  // namespace thermocline

@@ -1,0 +1,424 @@
+// What sinks though nothing is full: step by step with the engine's clock in the test's hand, and
+// by the migrator's own thread.
+
+#include "engine/tier/sweeper.h"
+
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/tier/migrator.h"
+#include "engine/tier/policy.h"
+#include "tier_fixture.h"
+
+namespace thermocline {
+namespace {
+
+using test::Get;
+using test::IsOk;
+using test::Levels;
+using test::Migrate;
+using test::PackedWrites;
+using test::Put;
+using test::Stored;
+using test::TieredOptions;
+using test::Write;
+
+constexpr uint64_t kHour = 3'600'000;
+constexpr uint64_t kDay = 24 * kHour;
+
+TEST(SweepPolicyTest, ShardsBelongWhereTheirTemperatureSays) {
+  using enum Temperature;
+  EXPECT_EQ(LevelOfShard(kHot, 3), 0);
+  EXPECT_EQ(LevelOfShard(kWarm, 3), 1);
+  EXPECT_EQ(LevelOfShard(kCold, 3), 2);
+  EXPECT_EQ(LevelOfShard(kFrozen, 3), 2);
+  EXPECT_EQ(LevelOfShard(kWarm, 2), 1);
+  EXPECT_EQ(LevelOfShard(kCold, 2), 1);
+  EXPECT_EQ(LevelOfShard(kCold, 1), 0);
+}
+
+TEST(SweepPolicyTest, TidyingPaysForManyUselessEntriesThatAreAQuarter) {
+  EXPECT_FALSE(IsWorthTidying(1023, 1023));
+  EXPECT_TRUE(IsWorthTidying(1024, 4096));
+  EXPECT_FALSE(IsWorthTidying(1024, 4100));
+  EXPECT_TRUE(IsWorthTidying(1, 4, 1));
+  EXPECT_FALSE(IsWorthTidying(0, 0, 1));
+}
+
+TEST(SweepPolicyTest, WhatHasCooledWouldNotBePromoted) {
+  EXPECT_TRUE(HasCooled(0));
+  EXPECT_TRUE(HasCooled(1));
+  EXPECT_FALSE(HasCooled(2)) << "promotion begins above 2";
+}
+
+class SweeperTest : public test::TierTest {
+ protected:
+  // The sweeper of the engine, without a thread.
+  void Make() {
+    std::vector<RecencySketch*> recency;
+    for (size_t level = 0; level + 1 < static_cast<size_t>(engine()->tiers().levels()); level++) {
+      recency.push_back(recency_[level].get());
+    }
+    sweeper_.emplace(Sweeper::Dependencies{
+        .stepper = engine()->stepper(),
+        .tiers = &engine()->tiers(),
+        .heat = engine()->heat(),
+        .shards = engine()->shards(),
+        .hot = engine()->hot_db(),
+        .clock = &engine()->clock(),
+        .ledger = &ledger_,
+        .recency = std::move(recency),
+        .temperature = [this](const Shards&,
+                              int shard) { return temperatures_[static_cast<size_t>(shard)]; },
+        .tidy_least = tidy_least_,
+        .takes_more = [this](int level) { return level != full_above_; },
+        .flush_hot = [this] { return engine()->Flush(); },
+    });
+  }
+  void RememberAges(size_t level, uint64_t age) {
+    recency_[level] = std::make_unique<RecencySketch>(age, engine()->clock().NowMs(), 1 << 12);
+    engine()->heat()->Tell(recency_[level].get());
+  }
+  // Time passes, an hour at a time.
+  void Pass(uint64_t ms) {
+    const uint64_t until = engine()->clock().NowMs() + ms;
+    for (uint64_t now = until - ms; now < until; now += kHour) {
+      engine()->clock().RaiseTo(now);
+      if (sweeper_) sweeper_->AdvanceTime();
+    }
+    engine()->clock().RaiseTo(until);
+  }
+  // Looks, and does what there is to do. Returns the number of steps.
+  int Sweep() {
+    sweeper_->Look();
+    int steps = 0;
+    for (; sweeper_->HasWork(); steps++) {
+      const Sweeper::Progress progress = sweeper_->Step();
+      EXPECT_THAT(progress.status, IsOk());
+      if (!progress.status.ok()) break;
+    }
+    return steps;
+  }
+  MovesByCause MovedBy(MoveCause cause) {
+    return engine()->ReportTiers().moves[static_cast<size_t>(cause)];
+  }
+  static std::string KeyOf(int i) { return "key" + std::to_string(100'000 + i); }
+  void PutMany(int count, const std::string& value = "value") {
+    PackedWrites writes;
+    for (int i = 0; i < count; i++) writes.Put(KeyOf(i), value);
+    ASSERT_THAT(Write(engine(), writes), IsOk());
+  }
+
+  std::array<std::unique_ptr<RecencySketch>, 2> recency_;
+  std::array<Temperature, 8> temperatures_ = {};
+  MoveLedger ledger_;  // of what the sweeper does by itself
+  int full_above_ = -1;
+  uint64_t tidy_least_ = kTidyLeast;
+  std::optional<Sweeper> sweeper_;
+};
+
+TEST_F(SweeperTest, RecordsThatAreNotUsedForLongSinkTierByTier) {
+  EngineOptions options = TieredOptions();
+  options.memory.hot_cache = 0;  // so that every read is told
+  OpenTiered(options);
+  RememberAges(0, kDay);
+  RememberAges(1, 7 * kDay);
+  Make();
+  ASSERT_THAT(Put(engine(), "read", "1"), IsOk());
+  ASSERT_THAT(Put(engine(), "written", "1"), IsOk());
+  ASSERT_THAT(Put(engine(), "left", "1"), IsOk());
+  for (int hours = 0; hours < 23; hours += 4) {
+    Pass(4 * kHour);
+    EXPECT_EQ(Get(engine(), "read"), "1");
+    ASSERT_THAT(Put(engine(), "written", "1"), IsOk());
+    Sweep();
+    if (hours < 20) {
+      EXPECT_EQ(Levels(engine(), "left"), "value 1 | nothing | nothing") << hours;
+    }
+  }
+  Pass(13 * kHour);
+  Sweep();
+  EXPECT_EQ(Levels(engine(), "left"), "nothing | value 1 | nothing");
+  EXPECT_EQ(Levels(engine(), "read"), "value 1 | nothing | nothing");
+  EXPECT_EQ(Levels(engine(), "written"), "value 1 | nothing | nothing");
+  EXPECT_EQ(MovedBy(MoveCause::kAge).records, 1u);
+  Pass(5 * kDay);
+  EXPECT_EQ(Get(engine(), "read"), "1");
+  Pass(4 * kDay);
+  Sweep();
+  EXPECT_EQ(Levels(engine(), "left"), "nothing | nothing | value 1");
+  EXPECT_EQ(Levels(engine(), "read"), "nothing | value 1 | nothing");
+  EXPECT_EQ(Get(engine(), "read"), "1");
+}
+
+TEST_F(SweeperTest, AFullTierTakesNothingAndTheSweepGoesOnLater) {
+  OpenTiered();
+  RememberAges(0, kDay);
+  Make();
+  ASSERT_THAT(Put(engine(), "left", "1"), IsOk());
+  Pass(2 * kDay);
+  full_above_ = 0;
+  Sweep();
+  EXPECT_EQ(Levels(engine(), "left"), "value 1 | nothing | nothing");
+  full_above_ = -1;
+  Pass(6 * kHour);
+  Sweep();
+  EXPECT_EQ(Levels(engine(), "left"), "nothing | value 1 | nothing");
+}
+
+TEST_F(SweeperTest, IdleShardsSinkWholeAndUsedOnesStay) {
+  OpenTiered(TieredOptions(3));
+  const auto shards = engine()->shards().Load();
+  std::array<std::string, 3> keys;
+  for (int i = 0; i < 1000; i++) keys[static_cast<size_t>(shards->IndexOf(KeyOf(i)))] = KeyOf(i);
+  PutMany(1000);
+  temperatures_ = {Temperature::kHot, Temperature::kWarm, Temperature::kCold};
+  Make();
+  Sweep();
+  EXPECT_EQ(Levels(engine(), keys[0]), "value value | nothing | nothing");
+  EXPECT_EQ(Levels(engine(), keys[1]), "nothing | value value | nothing");
+  EXPECT_EQ(Levels(engine(), keys[2]), "nothing | nothing | value value");
+  const uint64_t moved = MovedBy(MoveCause::kShard).records;
+  Pass(kHour);
+  Sweep();
+  EXPECT_EQ(MovedBy(MoveCause::kShard).records, moved) << "there is nothing left to move";
+  // The warm one becomes cold, the cold one hot: what was used does not go up by itself.
+  temperatures_ = {Temperature::kHot, Temperature::kFrozen, Temperature::kHot};
+  Pass(kHour);
+  Sweep();
+  EXPECT_EQ(Levels(engine(), keys[1]), "nothing | nothing | value value");
+  EXPECT_EQ(Levels(engine(), keys[2]), "nothing | nothing | value value");
+  for (int i = 0; i < 1000; i += 37) EXPECT_EQ(Get(engine(), KeyOf(i)), "value");
+}
+
+TEST_F(SweeperTest, AShardThatIsUsedWhileItSinksKeepsTheRest) {
+  OpenTiered(TieredOptions(1));
+  PutMany(70'000);  // more than one step looks at
+  temperatures_ = {Temperature::kWarm};
+  Make();
+  sweeper_->Look();
+  ASSERT_TRUE(sweeper_->HasWork());
+  EXPECT_THAT(sweeper_->Step().status, IsOk());
+  temperatures_ = {Temperature::kHot};
+  while (sweeper_->HasWork()) EXPECT_THAT(sweeper_->Step().status, IsOk());
+  EXPECT_EQ(Levels(engine(), KeyOf(0)), "nothing | value value | nothing");
+  EXPECT_EQ(Levels(engine(), KeyOf(69'999)), "value value | nothing | nothing");
+}
+
+TEST_F(SweeperTest, CopiesInIdleShardsAreDroppedAndNotWrittenAgain) {
+  OpenTiered(TieredOptions(1));
+  PutMany(100);
+  Migrate(engine(), 0, 2);
+  std::vector<std::string> keys;
+  for (int i = 0; i < 100; i++) keys.push_back(KeyOf(i));
+  uint64_t copied = 0;
+  ASSERT_THAT(engine()->stepper()->Promote(0, keys, &copied), IsOk());
+  ASSERT_EQ(copied, 100u);
+  temperatures_ = {Temperature::kCold};
+  Make();
+  Sweep();
+  EXPECT_EQ(Levels(engine(), KeyOf(7)), "nothing | nothing | value value");
+  EXPECT_EQ(MovedBy(MoveCause::kShard).copies, 100u);
+  EXPECT_EQ(MovedBy(MoveCause::kShard).records, 0u);
+}
+
+TEST_F(SweeperTest, MarkersSinkAndNothingElse) {
+  OpenTiered(TieredOptions(1));
+  PutMany(3000);
+  Migrate(engine(), 0, 2);
+  Migrate(engine(), 0, 1);
+  PackedWrites deletes;
+  for (int i = 0; i < 2000; i++) deletes.Delete(KeyOf(i));
+  deletes.Put(KeyOf(2500), "new");
+  ASSERT_THAT(Write(engine(), deletes), IsOk());
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  // Some were written again since the table was built.
+  ASSERT_THAT(Put(engine(), KeyOf(5), "again"), IsOk());
+  ASSERT_EQ(engine()->ReportTiers().tiers[0].markers, 2000u);
+  Make();
+  Sweep();
+  EXPECT_EQ(MovedBy(MoveCause::kTidy).markers, 0u) << "it is not time yet";
+  for (int i = 0; i < 4; i++) {
+    Pass(kHour);
+    Sweep();
+    ASSERT_THAT(engine()->tiers().store(1).Flush(), IsOk());
+  }
+  EXPECT_EQ(Levels(engine(), KeyOf(0)), "nothing | nothing | nothing");
+  EXPECT_EQ(Levels(engine(), KeyOf(1999)), "nothing | nothing | nothing");
+  EXPECT_EQ(Stored(engine(), 0, KeyOf(5)), "value again");
+  EXPECT_EQ(Stored(engine(), 0, KeyOf(2500)), "value new");
+  EXPECT_EQ(Levels(engine(), KeyOf(2999)), "nothing | nothing | value value");
+  EXPECT_EQ(MovedBy(MoveCause::kTidy).records, 0u);
+  EXPECT_EQ(MovedBy(MoveCause::kTidy).markers, 2 * 1999u) << "from hot, and from warm";
+  ASSERT_THAT(engine()->Compact({}), IsOk());
+  EXPECT_EQ(engine()->ReportTiers().tiers[0].markers, 0u);
+  EXPECT_EQ(engine()->ReportTiers().tiers[1].markers, 0u);
+}
+
+TEST_F(SweeperTest, CopiesThatCooledAreDroppedAndHotOnesStay) {
+  EngineOptions options = TieredOptions(1, false, true);
+  options.memory.hot_cache = 0;
+  OpenTiered(options);
+  PutMany(2000);
+  Migrate(engine(), 0, 1);
+  std::vector<std::string> keys;
+  for (int i = 0; i < 2000; i++) keys.push_back(KeyOf(i));
+  for (int i = 0; i < 100; i++) engine()->heat()->Add(HashKey(KeyOf(i)), 40);
+  for (int i = 100; i < 2000; i++) engine()->heat()->Add(HashKey(KeyOf(i)), 3);
+  uint64_t copied = 0;
+  ASSERT_THAT(engine()->stepper()->Promote(0, keys, &copied), IsOk());
+  ASSERT_EQ(copied, 2000u);
+  ASSERT_THAT(Put(engine(), KeyOf(1500), "new"), IsOk());
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  ASSERT_EQ(engine()->ReportTiers().tiers[0].copies, 1999u);
+  Make();
+  Pass(kHour);
+  Sweep();
+  EXPECT_EQ(MovedBy(MoveCause::kTidy).copies, 0u) << "all are warm";
+  engine()->heat()->Halve();
+  engine()->heat()->Halve();
+  Pass(kHour);
+  Sweep();
+  EXPECT_EQ(MovedBy(MoveCause::kTidy).copies, 0u) << "the table has been gone through";
+  sweeper_->HeatFaded();
+  Pass(kHour);
+  Sweep();
+  const uint64_t dropped = MovedBy(MoveCause::kTidy).copies;
+  EXPECT_GT(dropped, 1800u);
+  EXPECT_LE(dropped, 1899u);
+  EXPECT_EQ(MovedBy(MoveCause::kTidy).records, 0u) << "none was written";
+  EXPECT_EQ(Levels(engine(), KeyOf(0)), "copy value | value value");
+  EXPECT_EQ(Levels(engine(), KeyOf(1500)), "value new | value value");
+  EXPECT_EQ(Get(engine(), KeyOf(1999)), "value");
+}
+
+TEST_F(SweeperTest, TablesWithManyDeletionsAreCompacted) {
+  OpenTiered(TieredOptions(1));
+  PutMany(4000, std::string(100, 'x'));
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  ASSERT_THAT(engine()->Compact({}), IsOk());
+  const uint64_t full = engine()->ReportTiers().tiers[0].file_bytes;
+  // Every third, so that RocksDB sees no need by itself: it looks for half.
+  PackedWrites writes;
+  for (int i = 0; i < 4000; i++) {
+    if (i % 3 == 0) {
+      writes.Delete(KeyOf(i));
+    } else {
+      writes.Put(KeyOf(i), "new");
+    }
+  }
+  ASSERT_THAT(Write(engine(), writes), IsOk());
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  ASSERT_GT(engine()->ReportTiers().tiers[0].deleted, 1024u);
+  Make();
+  Pass(kHour);
+  Sweep();
+  const TierFigures hot = engine()->ReportTiers().tiers[0];
+  EXPECT_EQ(hot.deleted, 0u);
+  EXPECT_LT(hot.file_bytes, full);
+  EXPECT_EQ(ledger_.Get()[static_cast<size_t>(MoveCause::kTidy)].tables, 1u);
+  EXPECT_EQ(Get(engine(), KeyOf(0)), std::nullopt);
+  EXPECT_EQ(Get(engine(), KeyOf(1)), "new");
+  EXPECT_EQ(Get(engine(), KeyOf(2)), "new");
+}
+
+// The migrator's thread itself.
+
+class SweepingMigratorTest : public SweeperTest {
+ protected:
+  template <class Condition>
+  bool Becomes(Condition&& condition) {
+    for (int i = 0; i < 6000; i++) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+  EngineOptions Automatic() {
+    EngineOptions options = TieredOptions(2);
+    options.tiers.automatic = true;
+    return options;
+  }
+  // Lets the thread see that time has passed.
+  bool BecomesAsTimePasses(const std::string& key, const std::string& levels) {
+    return Becomes([&] {
+      engine()->clock().RaiseTo(engine()->clock().NowMs() + kHour);
+      return Levels(engine(), key) == levels;
+    });
+  }
+};
+
+TEST_F(SweepingMigratorTest, AgesAreKeptAcrossReopeningsUnlessNobodyAsksForThem) {
+  EngineOptions options = Automatic();
+  OpenTiered(options);
+  EXPECT_EQ(engine()->recency(0), nullptr) << "nothing is remembered unless it is asked for";
+  options.tiers.at(Tier::kHot).max_age_ms = 1000 * kDay;
+  Reopen(options);
+  ASSERT_NE(engine()->recency(0), nullptr);
+  EXPECT_EQ(engine()->recency(1), nullptr);
+  ASSERT_THAT(Put(engine(), "left", "1"), IsOk());
+  const auto pass = [&](int times) {
+    for (int i = 0; i < times; i++) {
+      engine()->clock().RaiseTo(engine()->clock().NowMs() + 80 * kDay);
+      Reopen(options);
+    }
+  };
+  pass(4);
+  ASSERT_THAT(Put(engine(), "later", "1"), IsOk());
+  pass(2);
+  // An epoch is 84 days.
+  EXPECT_GE(engine()->recency(0)->EpochsSince(HashKey("left")), 5);
+  EXPECT_LE(engine()->recency(0)->EpochsSince(HashKey("left")), 6);
+  EXPECT_LE(engine()->recency(0)->EpochsSince(HashKey("later")), 2);
+  // What passes without being told must not be believed later.
+  options.tiers.at(Tier::kHot).max_age_ms = 0;
+  Reopen(options);
+  options.tiers.at(Tier::kHot).max_age_ms = 1000 * kDay;
+  Reopen(options);
+  EXPECT_EQ(engine()->recency(0)->EpochsSince(HashKey("left")), 0);
+}
+
+TEST_F(SweepingMigratorTest, OldRecordsSinkByThemselves) {
+  EngineOptions options = Automatic();
+  options.tiers.at(Tier::kHot).max_age_ms = kDay;
+  OpenTiered(options);
+  ASSERT_THAT(Put(engine(), "left", "1"), IsOk());
+  EXPECT_TRUE(BecomesAsTimePasses("left", "nothing | value 1 | nothing"));
+  EXPECT_TRUE(Becomes([&] { return MovedBy(MoveCause::kAge).records == 1; }));
+  options.tiers.at(Tier::kHot).max_age_ms = 0;
+  Reopen(options);
+  EXPECT_EQ(MovedBy(MoveCause::kAge).records, 1u) << "the count is kept";
+}
+
+TEST_F(SweepingMigratorTest, IdleShardsSinkByThemselvesAndComeUpWhenTheyAreRead) {
+  EngineOptions options = Automatic();
+  options.tiers.sink_idle_shards = true;
+  options.memory.hot_cache = 0;
+  OpenTiered(options);
+  ASSERT_THAT(Put(engine(), "idle", "1"), IsOk());
+  EXPECT_TRUE(Becomes([&] {
+    engine()->clock().RaiseTo(engine()->clock().NowMs() + 6 * kHour);
+    return Stored(engine(), 0, "idle") == "nothing";
+  }));
+  EXPECT_TRUE(BecomesAsTimePasses("idle", "nothing | nothing | value 1"));
+  // Reads make the shard hot: the record comes up and stays.
+  EXPECT_TRUE(Becomes([&] {
+    for (int i = 0; i < 10; i++) EXPECT_EQ(Get(engine(), "idle"), "1");
+    return Stored(engine(), 0, "idle") == "copy 1";
+  }));
+  const MovesByCause before = MovedBy(MoveCause::kShard);
+  for (int i = 0; i < 20; i++) {
+    engine()->clock().RaiseTo(engine()->clock().NowMs() + 4 * kHour);
+    EXPECT_EQ(Get(engine(), "idle"), "1");
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_EQ(Stored(engine(), 0, "idle"), "copy 1");
+  EXPECT_EQ(MovedBy(MoveCause::kShard).copies, before.copies);
+}
+
+}  // namespace
+}  // namespace thermocline
