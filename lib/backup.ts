@@ -3,11 +3,14 @@ import { checkObject } from './checks.ts';
 import { call } from './dispatcher.ts';
 import { invalid } from './error.ts';
 import { type NativeBackup, native } from './native.ts';
+import { checkJobOptions, runJob, type ShardJobOptions } from './shard-jobs.ts';
 
 /** Options of `db.backup`. */
 export interface BackupOptions {
   /** How many of the newest backups stay; older ones are deleted. Default: all. */
   keep?: number;
+  /** Ends the backup with ERR_ABORTED, unless it is done; what it has copied is deleted. Default: none. */
+  signal?: AbortSignal;
 }
 
 /** Options of `restore`. */
@@ -19,6 +22,11 @@ export interface RestoreOptions {
    * and `cold` within the database's folder, wherever they were before. The database remembers them.
    */
   tiers?: { warm?: { path: string }; cold?: { path: string } };
+  /**
+   * Ends the restore with ERR_ABORTED, unless the database is in its place. What it has copied stays, marked as unfinished, for
+   * the next restore to the same place to delete. Default: none.
+   */
+  signal?: AbortSignal;
 }
 
 /** One backup of a folder of backups. */
@@ -30,18 +38,11 @@ export interface BackupInfo {
   /** Of all its files, those included that it shares with other backups. */
   bytes: number;
   files: number;
-}
-
-/** What checking a database found. */
-export interface VerifyReport {
-  tables: number;
-  tableBytes: number;
-  /** Stored records, those that have expired included. */
-  records: number;
-  /** How many problems there are; 0 for a sound database. */
-  problemCount: number;
-  /** The first hundred of them. */
-  problems: string[];
+  /**
+   * In what `db.backup` gives: why backups beyond `keep`, or what unfinished ones have left, could not be deleted. The new
+   * backup is there all the same.
+   */
+  warning?: string;
 }
 
 /** @internal */
@@ -62,9 +63,10 @@ function wholeNumber(value: unknown, name: string): number {
 }
 
 /** @internal */
-export function checkBackup(dir: unknown, options: unknown): { path: string; keep: number } {
-  const given = checkObject(options, new Set(['keep']), 'of backup') ?? {};
-  return { path: folder(dir, 'the folder of the backups'), keep: wholeNumber(given.keep, 'keep') };
+export function checkBackup(dir: unknown, options: unknown): { path: string; keep: number; job: ShardJobOptions } {
+  const given = checkObject(options, new Set(['keep', 'signal']), 'of backup') ?? {};
+  const job = checkJobOptions({ signal: given.signal }, 'of backup');
+  return { path: folder(dir, 'the folder of the backups'), keep: wholeNumber(given.keep, 'keep'), job };
 }
 
 /**
@@ -105,7 +107,7 @@ export async function verifyBackups(dir: string): Promise<{ backups: BackupInfo[
  *
  * @param dir the folder of the backups
  * @param location folder of the new database: missing or empty
- * @throws ERR_CORRUPTION if the backup is damaged, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_NO_SPACE, ERR_IO
+ * @throws ERR_CORRUPTION if the backup is damaged, ERR_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_ABORTED, ERR_NO_SPACE, ERR_IO
  * @example
  * ```ts
  * await db.backup('./backups');
@@ -113,13 +115,14 @@ export async function verifyBackups(dir: string): Promise<{ backups: BackupInfo[
  * ```
  */
 export async function restore(dir: string, location: string, options: RestoreOptions = {}): Promise<void> {
-  const given = checkObject(options, new Set(['id', 'tiers']), 'of restore') ?? {};
+  const given = checkObject(options, new Set(['id', 'tiers', 'signal']), 'of restore') ?? {};
+  const job = checkJobOptions({ signal: given.signal }, 'of restore');
   const id = wholeNumber(given.id, 'id');
   const from = folder(dir, 'the folder of the backups');
   const to = folder(location, 'the location');
   const tiers = checkObject(given.tiers, new Set(['warm', 'cold']), 'of tiers') ?? {};
   const [warm, cold] = [tierPath(tiers.warm, 'warm'), tierPath(tiers.cold, 'cold')];
-  await call<undefined>((ticket) => native.restore(ticket, from, id, to, warm, cold));
+  await runJob<undefined>(job, (ticket, control) => native.restore(ticket, from, id, to, warm, cold, control));
 }
 
 /** As it is given: a relative one stays so. */

@@ -6,7 +6,6 @@ export {
   backups,
   type RestoreOptions,
   restore,
-  type VerifyReport,
   verifyBackups,
 } from './backup.ts';
 export { Batch, type BatchOptions, type Savepoint } from './batch.ts';
@@ -85,3 +84,4 @@ export { type PartitionStats, Topic, type TopicReadOptions, type TopicStats } fr
 export { Topics } from './topics/topics.ts';
 export { Transaction } from './transaction.ts';
 export type { BoundOf, Tuple, TupleElement, TupleHead } from './tuple-types.ts';
+export type { VerifyCount, VerifyReport } from './verify-report.ts';

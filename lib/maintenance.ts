@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import type { Registry } from 'prom-client';
 import type { AlertBounds } from './alerts/options.ts';
 import { AlertWatch } from './alerts/watch.ts';
-import { type BackupInfo, type BackupOptions, backupInfo, checkBackup, type VerifyReport } from './backup.ts';
+import { type BackupInfo, type BackupOptions, backupInfo, checkBackup } from './backup.ts';
 import { boolean, checkObject } from './checks.ts';
 import { call } from './dispatcher.ts';
 import type { KeyCodec } from './encoding.ts';
@@ -18,8 +18,10 @@ import type { NativeBackup, NativeDatabase } from './native.ts';
 import { boundsOf, type KeyRange, rangeArgument } from './range.ts';
 import type { LiveServer } from './serve/live-server.ts';
 import { type ServeOptions, serveSettings } from './serve/options.ts';
+import { checkJobOptions, runJob, type ShardJobOptions } from './shard-jobs.ts';
 import type { Stats } from './stats.ts';
 import { type TierName, tierNumber } from './tier-options.ts';
+import type { VerifyReport } from './verify-report.ts';
 
 /** What a database offers its operator: upkeep, backups, figures and alerts. The half of {@link Database} without records. */
 export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvents> {
@@ -121,8 +123,9 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
    * folder has are not copied again. The new backup is read back and its checksums compared before this resolves. Colder tiers
    * and frozen shards are in it; migration, splits and thaws wait meanwhile.
    *
-   * @throws ERR_INVALID_ARGUMENT, ERR_LOCKED if another backup is written there, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO,
-   * ERR_CLOSED
+   * @returns the new backup; `warning` if older ones could not be deleted
+   * @throws ERR_INVALID_ARGUMENT, ERR_LOCKED if another backup is written there, ERR_ABORTED, ERR_READ_ONLY, ERR_NO_SPACE,
+   * ERR_IO, ERR_CLOSED
    * @example
    * ```ts
    * await db.backup('./backups', { keep: 7 });
@@ -130,24 +133,30 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
    */
   async backup(dir: string, options: BackupOptions = {}): Promise<BackupInfo> {
     this.checkOpen();
-    const { path, keep } = checkBackup(dir, options);
+    const { path, keep, job } = checkBackup(dir, options);
     this.sendWrites();
-    return backupInfo(await call<NativeBackup>((ticket) => this.#native.backup(ticket, path, keep)));
+    return backupInfo(
+      await runJob<NativeBackup>(job, (ticket, control) => this.#native.backup(ticket, path, keep, control)),
+    );
   }
 
   /**
-   * Reads every block and every record and compares what can be compared, without changing anything.
+   * Reads every table and, in a view of one moment of all tiers, every record, and compares what can be compared: checksums,
+   * envelopes, the shard of each key, promoted records with what the colder tier has, archives of frozen shards with their
+   * manifests, counts. Changes nothing, and everything else goes on meanwhile.
    *
    * @returns what was found; damage is in `problems` and not thrown
-   * @throws ERR_CLOSED, ERR_IO
+   * @throws ERR_INVALID_ARGUMENT, ERR_ABORTED, ERR_CLOSED, ERR_IO
    * @example
    * ```ts
-   * const { records, problems } = await db.verify();
+   * const { records, problems, counts } = await db.verify();
+   * for (const { shard, tier, records } of counts) console.log(shard, tier, records);
    * ```
    */
-  async verify(): Promise<VerifyReport> {
+  async verify(options?: ShardJobOptions): Promise<VerifyReport> {
     this.checkOpen();
-    return call<VerifyReport>((ticket) => this.#native.verify(ticket));
+    const job = checkJobOptions(options, 'of verify');
+    return runJob<VerifyReport>(job, (ticket, control) => this.#native.verify(ticket, control));
   }
 
   /**

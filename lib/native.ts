@@ -84,6 +84,7 @@ export interface NativeBackup {
   created: number;
   bytes: number;
   files: number;
+  warning?: string;
 }
 
 /** What `shards` gives for each shard. Times are Unix milliseconds, 0 for none; `temperature` is a number from 0, hot. */
@@ -161,7 +162,8 @@ export interface NativeReshard {
   run(ticket: number, id: number, other: number | undefined, at: number | undefined): void;
   progress(): [phase: number, copiedBytes: number, copiedRecords: number, totalBytes: number, caughtUp: number];
   pause(on: boolean): void;
-  abort(): void;
+  /** @returns whether the move was still waiting for a thread, and will never begin */
+  abort(): boolean;
 }
 
 export interface NativeDatabase {
@@ -217,8 +219,8 @@ export interface NativeDatabase {
   restoreShards(ticket: number, dir: string, as: number, job: NativeShardJob): void;
   freezeShard(ticket: number, id: number, job: NativeShardJob): void;
   thawShard(ticket: number, id: number, job: NativeShardJob): void;
-  backup(ticket: number, dir: string, keep: number): void;
-  verify(ticket: number): void;
+  backup(ticket: number, dir: string, keep: number, job: NativeShardJob): void;
+  verify(ticket: number, job: NativeShardJob): void;
   flush(ticket: number): void;
   compact(ticket: number, start: Uint8Array | undefined, end: Uint8Array | undefined): void;
   approximateSize(ticket: number, start: Uint8Array | undefined, end: Uint8Array | undefined): void;
@@ -231,7 +233,7 @@ export interface NativeDatabase {
   close(ticket: number): void;
 }
 
-/** What progress of a snapshot or restore of shards is asked of. */
+/** What progress of a long task is asked of: of shards, backups and checks. */
 export type NativeShardJob = { readonly job: unique symbol };
 
 export interface NativeShardSnapshot {
@@ -247,10 +249,19 @@ interface NativeAddon {
   open(ticket: number, location: string, options: NativeOptions): void;
   destroy(ticket: number, location: string): void;
   backups(ticket: number, dir: string, verify: boolean): void;
-  restore(ticket: number, dir: string, id: number, location: string, warm: string, cold: string): void;
+  restore(
+    ticket: number,
+    dir: string,
+    id: number,
+    location: string,
+    warm: string,
+    cold: string,
+    job: NativeShardJob,
+  ): void;
   shardJob(): NativeShardJob;
   shardJobProgress(job: NativeShardJob): [bytes: number, total: number];
-  shardJobAbort(job: NativeShardJob): void;
+  /** @returns whether the task was still waiting for a thread, and will never begin */
+  shardJobAbort(job: NativeShardJob): boolean;
   slotOf(key: Uint8Array): number;
   probeDisk(ticket: number, folder: string, fileBytes: number, seconds: number, queueDepths: readonly number[]): void;
   dropFileCache(ticket: number, folder: string): void;

@@ -5,14 +5,14 @@ import { type NativeShardJob, native } from './native.ts';
 
 const PROGRESS_MS = 100;
 
-/** How far a snapshot or restore of shards is: bytes whose checksums were computed or compared. */
+/** How far a snapshot or restore of shards, or a check, is: bytes whose checksums were computed or compared. */
 export interface ShardProgress {
   bytes: number;
   /** 0 until it is known. */
   totalBytes: number;
 }
 
-/** Options of what takes long with shards. */
+/** Options of what takes long with shards, and of checks. */
 export interface ShardJobOptions {
   /** Ends the work with ERR_ABORTED, unless it is done. Default: none. */
   signal?: AbortSignal;
@@ -38,7 +38,13 @@ export async function runJob<T>(
     throw new ThermoclineError('ERR_ABORTED', 'the operation was aborted', { cause: signal.reason });
   }
   const job = native.shardJob();
-  const abort = () => native.shardJobAbort(job);
+  let abort = () => {};
+  // What has not begun ends at once, and not when a thread would have come to it.
+  const cancelled = new Promise<never>((_, reject) => {
+    abort = () => {
+      if (native.shardJobAbort(job)) reject(new ThermoclineError('ERR_ABORTED', 'the operation was aborted'));
+    };
+  });
   const tell = () => {
     const [bytes, totalBytes] = native.shardJobProgress(job);
     onProgress?.({ bytes, totalBytes });
@@ -47,7 +53,7 @@ export async function runJob<T>(
   const timer = onProgress && setInterval(tell, PROGRESS_MS);
   timer?.unref();
   try {
-    const result = await call<T>((ticket) => start(ticket, job));
+    const result = await Promise.race([call<T>((ticket) => start(ticket, job)), cancelled]);
     tell();
     return result;
   } catch (error) {

@@ -104,9 +104,14 @@ export function startShardMove(
   const native = database.reshard();
   if (native === undefined) throw takeError();
   let aborted: { reason: unknown } | undefined;
+  let cancel = () => {};
+  // What has not begun ends at once, and not when a thread would have come to it.
+  const cancelled = new Promise<never>((_, reject) => {
+    cancel = () => reject(new ThermoclineError('ERR_ABORTED', 'the split or merge was aborted'));
+  });
   const abort = (reason?: unknown) => {
     aborted ??= { reason };
-    native.abort();
+    if (native.abort()) cancel();
   };
   const run = async (): Promise<number[]> => {
     const onAbort = () => abort(signal?.reason);
@@ -114,7 +119,7 @@ export function startShardMove(
     signal?.addEventListener('abort', onAbort, { once: true });
     const timer = onProgress && setInterval(() => onProgress(progressOf(native)), POLL_MS).unref();
     try {
-      const ids = await call<number[]>((ticket) => native.run(ticket, id, other, at));
+      const ids = await Promise.race([call<number[]>((ticket) => native.run(ticket, id, other, at)), cancelled]);
       onProgress?.(progressOf(native));
       return ids;
     } catch (error) {

@@ -1,6 +1,7 @@
 // db.backup, restore, verify: what comes back, what is refused, what damage is found.
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import {
   appendFileSync,
   cpSync,
@@ -250,6 +251,56 @@ test('a restore that was cut short is done again', async () => {
   const again = space.adopt(await open(location, text));
   assert.deepEqual(await content(again), await content(db));
   assert.ok(!existsSync(path.join(location, 'hot.restoring')));
+});
+
+test('a backup, a check and a restore are aborted by their signals', async () => {
+  const db = await make();
+  const dir = space.folder();
+  const location = space.folder();
+  await db.putMany(Array.from({ length: 4000 }, (_, i) => [`key/${i}`, randomBytes(4000).toString('hex')]));
+  await db.flush();
+  const reason = new Error('enough');
+  const run = async (start: (signal: AbortSignal) => Promise<unknown>) => {
+    const controller = new AbortController();
+    const running = start(controller.signal);
+    controller.abort(reason);
+    assert.equal((await rejects(running, 'ERR_ABORTED')).cause, reason);
+    await rejects(start(AbortSignal.abort(reason)), 'ERR_ABORTED');
+    await rejects(() => start('soon' as never), 'ERR_INVALID_ARGUMENT', /signal/);
+  };
+  await run((signal) => db.backup(dir, { signal }));
+  // It may have begun or not.
+  assert.deepEqual(existsSync(path.join(dir, 'hot', 'meta')) ? await backups(dir) : [], []);
+  await run((signal) => db.verify({ signal }));
+  await db.backup(dir);
+  await run((signal) => restore(dir, location, { signal }));
+  assert.equal(existsSync(path.join(location, 'hot')), false);
+  await restore(dir, location);
+  const again = space.adopt(await open(location, text));
+  const told: number[] = [];
+  const { problems, counts } = await again.verify({
+    onProgress: ({ bytes, totalBytes }) => told.push(bytes / totalBytes),
+  });
+  assert.deepEqual(problems, []);
+  assert.equal(
+    counts.reduce((sum, { records }) => sum + records, 0),
+    4000,
+  );
+  assert.equal(told.at(-1), 1);
+});
+
+test('a backup whose elders cannot be deleted is there, and says so', async () => {
+  const db = await make();
+  const dir = space.folder();
+  await put(db, 0, 10, 'a');
+  assert.equal((await db.backup(dir)).warning, undefined);
+  mkdirSync(path.join(dir, 'warm'));
+  writeFileSync(path.join(dir, 'warm', 'meta'), 'no folder');
+  await put(db, 10, 20, 'b');
+  const { id, warning } = await db.backup(dir, { keep: 1 });
+  assert.equal(id, 2);
+  assert.match(warning ?? '', /warm/);
+  assert.deepEqual(await restored(dir), await content(db));
 });
 
 test('read-only and closed databases are not backed up', async () => {

@@ -35,8 +35,18 @@ test('verify of a sound database gives its figures, of a damaged one the damage 
   const db = place.path('v.db');
   const rows = Array.from({ length: 3000 }, (_, i) => `{"id":"${i}","v":"${'y'.repeat(80)}"}\n`).join('');
   await succeed(['load', db, place.file('rows.jsonl', rows), '--key', 'id']);
-  const figures = Object.fromEntries(lines(await succeed(['verify', db])).map((line) => line.split('\t')));
-  assert.deepEqual([figures.records, figures.problems], ['3000', '0']);
+  const found = lines(await succeed(['verify', db])).map((line) => line.split('\t'));
+  const figures = Object.fromEntries(found);
+  assert.deepEqual([figures.records, figures.shadowed, figures.problems], ['3000', '0', '0']);
+  const shards = found.filter(([name]) => name === 'shard');
+  assert.deepEqual(
+    shards.map(([, id, tier]) => `${id} ${tier}`),
+    ['0 hot', '1 hot', '2 hot', '3 hot'],
+  );
+  assert.equal(
+    shards.reduce((sum, cells) => sum + Number(cells[3]), 0),
+    3000,
+  );
   const hot = join(db, 'hot');
   const table = readdirSync(hot)
     .filter((name) => name.endsWith('.sst'))

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import { type Database, open, type ShardMoveProgress } from '../lib/index.ts';
@@ -123,6 +124,25 @@ test('a move can be watched, paused, and aborted by signal or by hand', async ()
   assert.equal(last?.phase, 'switched');
   assert.equal(last?.copiedRecords, model.size);
   assert.ok(last.copiedBytes > 0 && last.totalBytes >= last.copiedBytes);
+  await expectModel(db, model);
+});
+
+test('a move that waits behind others, or for a thread, is aborted at once', async () => {
+  const [db, model] = await filled(4);
+  // Three of them: the engine has two threads for moves.
+  const running = db.shards.split(0);
+  running.pause();
+  while (running.progress.phase === 'waiting') await sleep(1);
+  const controllers = [new AbortController(), new AbortController()] as const;
+  const waiting = controllers.map(({ signal }, i) => db.shards.split(1 + i, { signal }));
+  for (const [i, controller] of [...controllers.entries()].reverse()) {
+    controller.abort(new Error(`no ${i}`));
+    const error = await rejects(waiting[i] as Promise<unknown>, 'ERR_ABORTED');
+    assert.equal((error.cause as Error).message, `no ${i}`);
+  }
+  running.resume();
+  assert.equal((await running).length, 2);
+  assert.equal((await db.shards.list()).length, 5);
   await expectModel(db, model);
 });
 

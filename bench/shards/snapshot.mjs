@@ -14,7 +14,7 @@ import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from '
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { open } from '../../dist/esm/index.js';
+import { fill, median } from './filled.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -31,30 +31,7 @@ const BYTES = Number(values.bytes);
 const SHARDS = Number(values.shards);
 const ROUNDS = Number(values.rounds);
 
-const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 const rss = () => process.memoryUsage().rss;
-
-function valueFor(seed) {
-  const value = Buffer.alloc(BYTES, 0);
-  let state = (seed * 2654435761) >>> 0 || 1;
-  for (let i = 0; i < BYTES / 2; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    value[i] = state >>> 24;
-  }
-  return value;
-}
-
-async function fill(folder, records, shards) {
-  const db = await open(folder, { shards, keyEncoding: 'buffer' });
-  await db.putMany(
-    (function* () {
-      for (let i = 0; i < records; i++) yield [Buffer.from(`key${String(i).padStart(10, '0')}`), valueFor(i)];
-    })(),
-  );
-  await db.flush();
-  await db.compact();
-  return db;
-}
 
 async function timed(work) {
   const before = rss();
@@ -107,7 +84,7 @@ try {
   if (values.flat) {
     for (const part of [8, 4, 2, 1]) {
       const location = path.join(folder, `db${part}`);
-      const db = await fill(location, RECORDS / part, SHARDS / part);
+      const db = await fill(location, RECORDS / part, BYTES, SHARDS / part);
       const runs = [];
       for (let i = 0; i < ROUNDS; i++)
         runs.push(await timed(() => db.shards.snapshot(i % 2, path.join(location, `s${i}`))));
@@ -117,7 +94,7 @@ try {
       rmSync(location, { recursive: true });
     }
   } else {
-    const db = await fill(path.join(folder, 'db'), RECORDS, SHARDS);
+    const db = await fill(path.join(folder, 'db'), RECORDS, BYTES, SHARDS);
     const [shard] = await db.shards.list();
     const runs = [];
     for (let i = 0; i < ROUNDS; i++) {

@@ -11,6 +11,7 @@
 #include "binding/cursor.h"
 #include "binding/database.h"
 #include "binding/environment.h"
+#include "binding/job.h"
 #include "binding/reshard.h"
 #include "binding/shards.h"
 #include "binding/snapshot.h"
@@ -133,7 +134,8 @@ Napi::Value Backups(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// restore(ticket, dir, id, location, warm, cold): paths of colder tiers, empty for their own place
+// restore(ticket, dir, id, location, warm, cold, job): paths of colder tiers, empty for their own
+// place
 Napi::Value Restore(const Napi::CallbackInfo& info) {
   TierPaths paths;
   const std::string warm = info[4].As<Napi::String>().Utf8Value();
@@ -141,10 +143,13 @@ Napi::Value Restore(const Napi::CallbackInfo& info) {
   if (!warm.empty()) paths[Tier::kWarm] = warm;
   if (!cold.empty()) paths[Tier::kCold] = cold;
   auto op = std::make_shared<AsyncOp<>>(info[0].As<Napi::Number>().DoubleValue());
-  op->execute =
-      [dir = info[1].As<Napi::String>().Utf8Value(), id = info[2].As<Napi::Number>().Uint32Value(),
-       location = info[3].As<Napi::String>().Utf8Value(),
-       paths = std::move(paths)](NoResult*) { return RestoreBackup(dir, id, location, paths); };
+  op->execute = [dir = info[1].As<Napi::String>().Utf8Value(),
+                 id = info[2].As<Napi::Number>().Uint32Value(),
+                 location = info[3].As<Napi::String>().Utf8Value(), paths = std::move(paths),
+                 job = JobOf(info[6])](NoResult*) {
+    Status status = Begin(job);
+    return status.ok() ? RestoreBackup(dir, id, location, paths, nullptr, job.get()) : status;
+  };
   StartAsync(Environment::Of(info.Env()), Registry::Get().pool(), std::move(op));
   return info.Env().Undefined();
 }

@@ -7,6 +7,7 @@
 
 #include "binding/async_op.h"
 #include "binding/cursor.h"
+#include "binding/job.h"
 #include "binding/reshard.h"
 #include "binding/shards.h"
 #include "binding/snapshot.h"
@@ -539,25 +540,31 @@ void DatabaseWrap::RestoreShards(const Napi::CallbackInfo& info) {
   thermocline::RestoreShards(info, state_->session);
 }
 
-// backup(ticket, dir, keep) -> {id, created, bytes, files}
+// backup(ticket, dir, keep, job) -> {id, created, bytes, files, warning?}
 void DatabaseWrap::Backup(const Napi::CallbackInfo& info) {
   auto op = std::make_shared<AsyncOp<thermocline::Backup>>(TicketOf(info));
   op->session = state_->session;
+  const Job job = JobOf(info[3]);  // closing waits for it
   op->execute = [session = state_->session, dir = info[1].As<Napi::String>().Utf8Value(),
-                 keep = info[2].As<Napi::Number>().Uint32Value()](thermocline::Backup* backup) {
-    Status status = session->CheckWritable();
-    return status.ok() ? session->engine().CreateBackup(dir, keep, backup) : status;
+                 keep = info[2].As<Napi::Number>().Uint32Value(),
+                 job](thermocline::Backup* backup) {
+    Status status = Begin(job);
+    if (status.ok()) status = session->CheckWritable();
+    return status.ok() ? session->engine().CreateBackup(dir, keep, backup, job.get()) : status;
   };
   op->to_js = [](napi_env env, thermocline::Backup& backup) { return BackupToJs(env, backup); };
   StartAsync(state_->environment, state_->session->engine().background_pool(), std::move(op));
 }
 
-// verify(ticket) -> {tables, tableBytes, records, problemCount, problems}
+// verify(ticket, job) -> VerifyReportToJs
 void DatabaseWrap::Verify(const Napi::CallbackInfo& info) {
   auto op = std::make_shared<AsyncOp<VerifyReport>>(TicketOf(info));
   op->session = state_->session;
-  op->execute = [session = state_->session](VerifyReport* report) {
-    return session->engine().Verify(report);
+  const Job job = JobOf(info[1]);
+  job->closing = [session = state_->session] { return session->closing(); };
+  op->execute = [session = state_->session, job](VerifyReport* report) {
+    Status status = Begin(job);
+    return status.ok() ? session->engine().Verify(report, job.get()) : status;
   };
   op->to_js = [](napi_env env, VerifyReport& report) { return VerifyReportToJs(env, report); };
   StartAsync(state_->environment, state_->session->engine().background_pool(), std::move(op));

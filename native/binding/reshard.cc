@@ -46,6 +46,7 @@ void ReshardWrap::Run(const Napi::CallbackInfo& info) {
   if (!request.split) request.other = Uint32Of(info[2]);
   if (info[3].IsNumber()) request.at = static_cast<uint16_t>(Uint32Of(info[3]));
   op->execute = [session = session_, control = control_, request](Ids* ids) {
+    if (!control->gate.Begin()) return Status(Code::kAborted, "the split or merge was aborted");
     Status status = session->CheckWritable();
     if (!status.ok()) return status;
     return session->engine().resharder()->Run(request, control.get(), ids);
@@ -75,7 +76,10 @@ void ReshardWrap::Pause(const Napi::CallbackInfo& info) {
   control_->Pause(info[0].As<Napi::Boolean>().Value());
 }
 
-// abort()
-void ReshardWrap::Abort(const Napi::CallbackInfo&) { control_->Abort(); }
+// abort() -> whether it will never begin
+Napi::Value ReshardWrap::Abort(const Napi::CallbackInfo& info) {
+  control_->Abort();
+  return Napi::Boolean::New(info.Env(), control_->gate.Cancel());
+}
 
 }  // namespace thermocline

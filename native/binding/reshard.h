@@ -21,7 +21,7 @@ class ReshardWrap : public Napi::ObjectWrap<ReshardWrap> {
   void Run(const Napi::CallbackInfo& info);
   Napi::Value Progress(const Napi::CallbackInfo& info);
   void Pause(const Napi::CallbackInfo& info);
-  void Abort(const Napi::CallbackInfo& info);
+  Napi::Value Abort(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Session> session_;
   const std::shared_ptr<ReshardControl> control_ = std::make_shared<ReshardControl>();

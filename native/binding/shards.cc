@@ -7,16 +7,13 @@
 
 #include "binding/async_op.h"
 #include "binding/environment.h"
+#include "binding/job.h"
 #include "binding/values.h"
 #include "engine/engine.h"
 
 namespace thermocline {
 
 namespace {
-
-using Job = std::shared_ptr<SnapshotControl>;
-
-Job JobOf(const Napi::Value& value) { return *value.As<Napi::External<Job>>().Data(); }
 
 Napi::Value NewJob(const Napi::CallbackInfo& info) {
   return Napi::External<Job>::New(info.Env(), new Job(std::make_shared<SnapshotControl>()),
@@ -31,8 +28,10 @@ Napi::Value JobProgress(const Napi::CallbackInfo& info) {
   return both;
 }
 
-void JobAbort(const Napi::CallbackInfo& info) {
-  JobOf(info[0])->aborted.store(true, std::memory_order_relaxed);
+Napi::Value JobAbort(const Napi::CallbackInfo& info) {
+  const Job job = JobOf(info[0]);
+  job->aborted.store(true, std::memory_order_relaxed);
+  return Napi::Boolean::New(info.Env(), job->gate.Cancel());
 }
 
 struct Restored {
@@ -67,6 +66,8 @@ void SnapshotShards(const Napi::CallbackInfo& info, const std::shared_ptr<Sessio
   job->closing = [session] { return session->closing(); };
   op->execute = [session, ids, dir = info[2].As<Napi::String>().Utf8Value(),
                  job](SnapshotReport* report) -> Status {
+    Status status = Begin(job);
+    if (!status.ok()) return status;
     ShardSnapshotter* const snapshotter = session->engine().snapshotter();
     if (snapshotter == nullptr) {
       return {Code::kReadOnly, "a snapshot of shards needs the database open for writing"};
@@ -101,7 +102,8 @@ void RestoreShards(const Napi::CallbackInfo& info, const std::shared_ptr<Session
   job->closing = [session] { return session->closing(); };
   op->execute = [session, as, dir = info[1].As<Napi::String>().Utf8Value(),
                  job](Restored* restored) -> Status {
-    Status status = session->CheckWritable();
+    Status status = Begin(job);
+    if (status.ok()) status = session->CheckWritable();
     if (!status.ok()) return status;
     return session->engine().restorer()->Restore(dir, as, job.get(), &restored->ids,
                                                  &restored->manifest);
@@ -122,7 +124,8 @@ void CallFreezer(const Napi::CallbackInfo& info, const std::shared_ptr<Session>&
   job->closing = [session] { return session->closing(); };
   op->execute = [session, call, id = info[1].As<Napi::Number>().Uint32Value(),
                  job](NoResult*) -> Status {
-    Status status = session->CheckWritable();
+    Status status = Begin(job);
+    if (status.ok()) status = session->CheckWritable();
     if (!status.ok()) return status;
     return (session->engine().freezer()->*call)(id, job.get());
   };

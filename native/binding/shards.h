@@ -11,7 +11,7 @@ namespace thermocline {
 
 // job() -> what progress and abort are asked of; snapshot and restore take it.
 // jobProgress(job) -> [bytes, total]
-// jobAbort(job)
+// jobAbort(job) -> whether it will never begin
 void ExportShardJobs(Napi::Env env, Napi::Object exports);
 
 // snapshotShards(ticket, ids, dir, job) -> {shards, files, linked, bytes, keys}

@@ -214,6 +214,7 @@ napi_value BackupToJs(Napi::Env env, const Backup& backup) {
   SetNumber(object, "created", static_cast<double>(backup.created_ms));
   SetNumber(object, "bytes", static_cast<double>(backup.bytes));
   SetNumber(object, "files", backup.files);
+  if (!backup.untidied.empty()) object.Set("warning", backup.untidied);
   return object;
 }
 
@@ -229,7 +230,25 @@ napi_value VerifyReportToJs(Napi::Env env, const VerifyReport& report) {
   SetNumber(object, "tableBytes", static_cast<double>(report.table_bytes));
   SetNumber(object, "records", static_cast<double>(report.records));
   SetNumber(object, "problemCount", static_cast<double>(report.problem_count));
+  SetNumber(object, "shadowed", static_cast<double>(report.shadowed));
   object.Set("problems", Napi::Value(env, TextsToJs(env, report.problems)));
+  Napi::Array counts = Napi::Array::New(env, report.counts.size());
+  for (uint32_t i = 0; i < report.counts.size(); i++) {
+    const VerifyCount& count = report.counts[i];
+    Napi::Object one = Napi::Object::New(env);
+    SetNumber(one, "shard", count.shard);
+    one.Set("tier", std::string(TierName(count.tier)));
+    one.Set("frozen", count.frozen);
+    SetNumber(one, "records", static_cast<double>(count.records));
+    SetNumber(one, "markers", static_cast<double>(count.markers));
+    SetNumber(one, "expired", static_cast<double>(count.expired));
+    SetNumber(one, "cleanCopies", static_cast<double>(count.clean_copies));
+    SetNumber(one, "bytes", static_cast<double>(count.bytes));
+    SetNumber(one, "estimatedRecords", static_cast<double>(count.estimated_records));
+    SetNumber(one, "tableBytes", static_cast<double>(count.table_bytes));
+    counts.Set(i, one);
+  }
+  object.Set("counts", counts);
   return object;
 }
 

@@ -200,7 +200,8 @@ Status Engine::OpenShards() {
   return status;
 }
 
-Status Engine::CreateBackup(const std::string& dir, uint32_t keep, Backup* out) {
+Status Engine::CreateBackup(const std::string& dir, uint32_t keep, Backup* out,
+                            SnapshotControl* control) {
   if (options_.read_only) return {Code::kReadOnly, "the database is open read-only"};
   std::error_code error;
   fs::directory_iterator topics(fs::path(location_) / kTopicsDirectory, error);
@@ -212,11 +213,14 @@ Status Engine::CreateBackup(const std::string& dir, uint32_t keep, Backup* out) 
         "database instead"};
   }
   // The archive stays as it is, and so does what the colder tiers hold.
-  const std::lock_guard no_freeze(freezer_->backups());
-  std::unique_lock<std::mutex> no_steps;
-  if (stepper_) no_steps = stepper_->Lock();
+  std::unique_lock<std::timed_mutex> no_freeze;
+  std::unique_lock<std::timed_mutex> no_steps;
+  Status status = LockUnless(StoppedBy(control), freezer_->backups(), &no_freeze);
+  if (status.ok() && stepper_) status = stepper_->Lock(StoppedBy(control), &no_steps);
+  if (!status.ok()) return status;
   return thermocline::CreateBackup(
-      {.hot = &store_, .tiers = tiers_.get(), .archives = ArchivesFolder()}, dir, keep, out);
+      {.hot = &store_, .tiers = tiers_.get(), .archives = ArchivesFolder()}, dir, keep, control,
+      out);
 }
 
 std::vector<ShardReport> Engine::ShardReports() {

@@ -195,9 +195,11 @@ class Engine {
   std::vector<ShardReport> ShardReports();
   // See backup/backup.h. ERR_READ_ONLY for a database that is open read-only, ERR_INVALID_ARGUMENT
   // for one with topics, which a backup would leave out. Steps of migration wait meanwhile.
-  Status CreateBackup(const std::string& dir, uint32_t keep, Backup* out);
-  // Reads everything and changes nothing (backup/verify.h).
-  Status Verify(VerifyReport* report);
+  // ERR_ABORTED if `control` says so, also while it waits for a freeze or a step.
+  Status CreateBackup(const std::string& dir, uint32_t keep, Backup* out,
+                      SnapshotControl* control = nullptr);
+  // Reads everything and changes nothing (backup/verify.h). Without `control` it cannot be stopped.
+  Status Verify(VerifyReport* report, SnapshotControl* control = nullptr);
   MetricsSnapshot Snapshot();
   // The last minute, a point a second.
   const MetricsHistory& history() const { return history_; }

@@ -99,31 +99,16 @@ void Engine::ThawForReads(std::vector<uint32_t> ids, std::function<void(const St
   });
 }
 
-Status Engine::Verify(VerifyReport* report) {
-  const std::shared_ptr<const Shards> shards = shards_.Load();
-  Status status = VerifyStore(&store_, report);
-  for (const ShardInfo& info : shards->table.shards()) {
-    if (!status.ok() || !info.frozen) continue;
-    SnapshotManifest manifest;
-    Status checked = VerifySnapshot(ArchiveOf(ArchivesFolder(), info), nullptr, &manifest);
-    const std::shared_ptr<const Shards> now = shards_.Load();
-    const int index = now->table.IndexOfId(info.id);
-    // Thawed meanwhile: the archive is gone, and its records were verified then.
-    if (index < 0 || now->table.shards()[static_cast<size_t>(index)] != info) continue;
-    if (checked.ok() && (manifest.shards.size() != 1 || manifest.shards[0].info.id != info.id ||
-                         manifest.shards[0].info.slots != info.slots)) {
-      checked = {Code::kCorruption, "it is the archive of another shard"};
-    }
-    if (!checked.ok()) {
-      ReportProblem(report, "archive of shard " + std::to_string(info.id) + ": " +
-                                std::string(checked.message()));
-      continue;
-    }
-    report->tables += manifest.files();
-    report->table_bytes += manifest.bytes();
-    report->records += manifest.shards[0].keys;
-  }
-  return status;
+Status Engine::Verify(VerifyReport* report, SnapshotControl* control) {
+  SnapshotControl unwatched;
+  return VerifyStore(VerifySource{
+                         .hot = &store_,
+                         .new_view = [this] { return NewView(); },
+                         .now_ms = [this] { return clock_.NowMs(); },
+                         .archives = ArchivesFolder(),
+                         .shards = shards_,
+                     },
+                     control != nullptr ? control : &unwatched, report);
 }
 
 }  // namespace thermocline

@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <functional>
 #include <future>
 #include <optional>
 #include <string>
@@ -126,6 +128,121 @@ TEST_F(ShardWaitingTest, WritesThatWaitForAThawAreRefusedWhenTheDatabaseCloses) 
   EXPECT_EQ(Get(engine(), other), model_[other]) << "a batch is written whole or not at all";
   ASSERT_THAT(Thaw(1), IsOk());
   EXPECT_EQ(Scan(engine()), RecordsOf(model_));
+}
+
+// Who waits for a lock that a backup, a freeze or a split holds, and is aborted while it is held.
+class AbortedWaitTest : public ShardWaitingTest {
+ protected:
+  // Runs `wait` until it has waited for a while, aborts it, and gives what it says then.
+  static Status Abort(const std::function<Status()>& wait, const std::function<void()>& abort) {
+    std::future<Status> waiting = std::async(std::launch::async, wait);
+    EXPECT_EQ(waiting.wait_for(std::chrono::milliseconds(60)), std::future_status::timeout)
+        << "it has to wait";
+    abort();
+    return Await(std::move(waiting));
+  }
+  Status AbortJob(const std::function<Status(SnapshotControl*)>& wait) {
+    SnapshotControl control;
+    return Abort([&] { return wait(&control); }, [&] { control.aborted = true; });
+  }
+  Status AbortMove(ReshardRequest request) {
+    ReshardControl control;
+    std::vector<uint32_t> ids;
+    return Abort([&] { return engine()->resharder()->Run(request, &control, &ids); },
+                 [&] { control.Abort(); });
+  }
+  std::shared_ptr<const Shards> Table() { return engine()->NewView()->shards(); }
+};
+
+TEST_F(AbortedWaitTest, BehindABackupEachCanBeAbortedAndLeavesEverythingAsItWas) {
+  Open(TieredOptions(4));
+  Fill(400);
+  ASSERT_THAT(Freeze(2), IsOk());
+  SnapshotControl control;
+  SnapshotReport report;
+  const std::string dir = folder_ / "snapshot";
+  ASSERT_THAT(engine()->snapshotter()->Take({1}, dir, &control, &report), IsOk());
+  const ShardTable before = Table()->table;
+  {
+    // As a backup does, for as long as it takes.
+    const auto steps = engine()->stepper()->Lock();
+    EXPECT_THAT(AbortJob([&](SnapshotControl* job) { return engine()->freezer()->Thaw(2, job); }),
+                HasCode(Code::kAborted));
+    EXPECT_THAT(AbortJob([&](SnapshotControl* job) { return engine()->freezer()->Freeze(0, job); }),
+                HasCode(Code::kAborted));
+    EXPECT_THAT(AbortJob([&](SnapshotControl* job) {
+                  std::vector<uint32_t> ids;
+                  SnapshotManifest manifest;
+                  return engine()->restorer()->Restore(dir, std::nullopt, job, &ids, &manifest);
+                }),
+                HasCode(Code::kAborted));
+    EXPECT_THAT(AbortJob([&](SnapshotControl* job) {
+                  SnapshotReport taken;
+                  return engine()->snapshotter()->Take({0}, folder_ / "other", job, &taken);
+                }),
+                HasCode(Code::kAborted));
+    EXPECT_THAT(AbortMove({.split = true, .id = 0, .other = 0, .at = std::nullopt}),
+                HasCode(Code::kAborted));
+    EXPECT_THAT(AbortMove({.split = false, .id = 0, .other = 1, .at = std::nullopt}),
+                HasCode(Code::kAborted));
+    Backup backup;
+    EXPECT_THAT(AbortJob([&](SnapshotControl* job) {
+                  return engine()->CreateBackup(folder_ / "backups", 0, &backup, job);
+                }),
+                HasCode(Code::kAborted));
+  }
+  EXPECT_EQ(Table()->table, before);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "other"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "backups"));
+  ASSERT_THAT(Thaw(2), IsOk());
+  EXPECT_EQ(Scan(engine()), RecordsOf(model_));
+  VerifyReport found;
+  ASSERT_THAT(engine()->Verify(&found), IsOk());
+  EXPECT_THAT(found.problems, testing::IsEmpty());
+}
+
+TEST_F(AbortedWaitTest, BehindASplitOrAFreezeEachCanBeAborted) {
+  Open();
+  Fill(400);
+  ASSERT_THAT(Freeze(2), IsOk());
+  SnapshotControl control;
+  SnapshotReport report;
+  const std::string dir = folder_ / "snapshot";
+  ASSERT_THAT(engine()->snapshotter()->Take({1}, dir, &control, &report), IsOk());
+  std::promise<void> release;
+  std::shared_future<void> released = release.get_future().share();
+  std::atomic<bool> noting{false};
+  engine()->freezer()->SetProbe([&](ShardFreezer::Point point) {
+    if (point == ShardFreezer::Point::kNoting) {
+      noting = true;
+      released.wait();
+    }
+    return Status();
+  });
+  // A freeze has both: the turn that splits have, and what keeps backups out.
+  std::future<Status> freeze = std::async(std::launch::async, [&] { return Freeze(3); });
+  while (!noting) std::this_thread::yield();
+  EXPECT_THAT(AbortJob([&](SnapshotControl* job) { return engine()->freezer()->Thaw(2, job); }),
+              HasCode(Code::kAborted));
+  EXPECT_THAT(AbortJob([&](SnapshotControl* job) {
+                std::vector<uint32_t> ids;
+                SnapshotManifest manifest;
+                return engine()->restorer()->Restore(dir, std::nullopt, job, &ids, &manifest);
+              }),
+              HasCode(Code::kAborted));
+  EXPECT_THAT(AbortMove({.split = true, .id = 0, .other = 0, .at = std::nullopt}),
+              HasCode(Code::kAborted));
+  EXPECT_THAT(AbortMove({.split = false, .id = 0, .other = 1, .at = std::nullopt}),
+              HasCode(Code::kAborted));
+  Backup backup;
+  EXPECT_THAT(AbortJob([&](SnapshotControl* job) {
+                return engine()->CreateBackup(folder_ / "backups", 0, &backup, job);
+              }),
+              HasCode(Code::kAborted));
+  release.set_value();
+  EXPECT_THAT(Await(std::move(freeze)), IsOk());
+  EXPECT_TRUE(IsFrozen(2));
+  EXPECT_TRUE(IsFrozen(3));
 }
 
 }  // namespace

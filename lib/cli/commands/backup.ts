@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { type BackupInfo, restore, verifyBackups } from '../../index.ts';
+import { type BackupInfo, restore, type VerifyCount, type VerifyReport, verifyBackups } from '../../index.ts';
 import { reading, writing } from '../database.ts';
 import { CliError } from '../errors.ts';
+import { interruptible, job } from '../job.ts';
 import type { Output } from '../output.ts';
 import { wholeNumber } from '../range.ts';
 import { formatTable, formatTabs } from '../table.ts';
@@ -21,8 +22,11 @@ export function addBackup(program: Command, output: Output): void {
     .option('--keep <count>', 'delete all but the newest so many', wholeNumber(1, 1_000_000))
     .action(async (location: string, dir: string, { keep }: { keep?: number }) => {
       const options = keep === undefined ? {} : { keep };
-      const info = await writing(location, { createIfMissing: false }, (db) => db.backup(dir, options));
+      const info = await interruptible((signal) =>
+        writing(location, { createIfMissing: false }, (db) => db.backup(dir, { ...options, signal })),
+      );
       await output.write(table([info], output.isTerminal));
+      if (info.warning !== undefined) process.stderr.write(`warning: ${info.warning}\n`);
     });
   program
     .command('restore')
@@ -37,7 +41,7 @@ export function addBackup(program: Command, output: Output): void {
         ...(warm === undefined ? {} : { warm: { path: resolve(warm) } }),
         ...(cold === undefined ? {} : { cold: { path: resolve(cold) } }),
       };
-      return restore(dir, location, { tiers, ...(id === undefined ? {} : { id }) });
+      return interruptible((signal) => restore(dir, location, { tiers, signal, ...(id === undefined ? {} : { id }) }));
     });
   program
     .command('verify')
@@ -55,23 +59,55 @@ async function verify(folder: string, output: Output): Promise<void> {
     problems = found.problems;
     count = problems.length;
   } else {
-    const report = await reading(folder, (db) => db.verify());
-    const { tables, tableBytes, records } = report;
-    const rows = [
-      ['tables', tables, formatCount],
-      ['table_bytes', tableBytes, formatBytes],
-      ['records', records, formatCount],
-      ['problems', report.problemCount, formatCount],
-    ] as const;
-    const text = output.isTerminal
-      ? formatTable({ rows: rows.map(([name, n, format]) => [name.replace('_', ' '), format(n)]), right: [1] }, true)
-      : formatTabs(rows.map(([name, n]) => [name, String(n)]));
-    await output.write(text);
+    const report = await job((options) => reading(folder, (db) => db.verify(options)));
+    await output.write(output.isTerminal ? readable(report) : forPrograms(report));
     problems = report.problems;
     count = report.problemCount;
   }
   for (const problem of problems) await output.line(`problem: ${problem}`);
   if (count > 0) throw new CliError(`${folder} is damaged: ${plural(count, 'problem')}`, { code: 'ERR_CORRUPTION' });
+}
+
+const FIGURES = ['records', 'markers', 'expired', 'cleanCopies', 'bytes', 'tableBytes', 'estimatedRecords'] as const;
+
+/** For people. */
+function readable({ tables, tableBytes, records, shadowed, problemCount, counts }: VerifyReport): string {
+  const rows = [
+    ['tables', formatCount(tables)],
+    ['table bytes', formatBytes(tableBytes)],
+    ['records', formatCount(records)],
+    ['shadowed', formatCount(shadowed)],
+    ['problems', formatCount(problemCount)],
+  ];
+  const head = ['shard', 'in', 'records', 'markers', 'expired', 'copies', 'bytes', 'on disk', 'estimate'];
+  const figures = counts.map((count) => [
+    String(count.shard),
+    placeOf(count),
+    ...FIGURES.map((name) => (/bytes/i.test(name) ? formatBytes : formatCount)(count[name])),
+  ]);
+  const right = head.map((_, i) => i).filter((i) => i !== 1);
+  return `${formatTable({ rows, right: [1] }, true)}\n${formatTable({ head, rows: figures, right }, true)}`;
+}
+
+/** For programs: the figures of the whole by name, then those of each shard in each tier. */
+function forPrograms({ tables, tableBytes, records, shadowed, problemCount, counts }: VerifyReport): string {
+  return formatTabs([
+    ['tables', String(tables)],
+    ['table_bytes', String(tableBytes)],
+    ['records', String(records)],
+    ['shadowed', String(shadowed)],
+    ['problems', String(problemCount)],
+    ...counts.map((count) => [
+      'shard',
+      String(count.shard),
+      placeOf(count),
+      ...FIGURES.map((name) => String(count[name])),
+    ]),
+  ]);
+}
+
+function placeOf({ tier, frozen }: VerifyCount): string {
+  return frozen ? `archive/${tier}` : tier;
 }
 
 function table(backups: readonly BackupInfo[], terminal: boolean): string {

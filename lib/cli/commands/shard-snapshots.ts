@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
-import type { ShardJobOptions } from '../../index.ts';
 import { writing } from '../database.ts';
 import { CliError } from '../errors.ts';
-import { catchInterrupts } from '../interrupt.ts';
+import { job } from '../job.ts';
 import type { Output } from '../output.ts';
-import { startProgress } from '../progress.ts';
 import { formatTabs } from '../table.ts';
 import { formatBytes, formatCount } from '../text.ts';
 
@@ -58,21 +56,6 @@ export function addShardSnapshots(shards: Command, output: Output): void {
         );
         await output.line(`${shard.id}\t${shard.state}\t${shard.bytes}`);
       });
-  }
-}
-
-/** Runs what can be aborted by Ctrl-C, with a bar. */
-async function job<T>(run: (options: ShardJobOptions) => Promise<T>): Promise<T> {
-  const interrupt = catchInterrupts();
-  const bar = startProgress(1);
-  try {
-    return await run({
-      signal: interrupt.signal,
-      onProgress: ({ bytes, totalBytes }) => bar.update(totalBytes === 0 ? 0 : bytes / totalBytes, 0),
-    });
-  } finally {
-    bar.stop();
-    interrupt.dispose();
   }
 }
 

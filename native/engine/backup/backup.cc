@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/backup/backup_parts.h"
+#include "engine/backup/stoppable_env.h"
 #include "engine/location.h"
 #include "engine/platform/file.h"
 #include "engine/platform/file_lock.h"
@@ -81,8 +82,11 @@ Status AddBackup(rocksdb::BackupEngine* engine, rocksdb::DB* db, bool has_log,
 
 // Hot's figures and those of the rest. What cannot be read counts nothing.
 Backup Describe(const std::string& dir, const rocksdb::BackupInfo& info) {
-  Backup backup{info.backup_id, static_cast<uint64_t>(info.timestamp) * 1000, info.size,
-                info.number_files};
+  Backup backup{info.backup_id,
+                static_cast<uint64_t>(info.timestamp) * 1000,
+                info.size,
+                info.number_files,
+                {}};
   BackupParts parts;
   if (!DecodeBackupParts(info.app_metadata, &parts).ok()) return backup;
   for (const auto& [tier, number] : parts.colder) {
@@ -141,13 +145,15 @@ Status DeleteUnnamed(const std::string& dir, rocksdb::BackupEngine* hot) {
   return {};
 }
 
-Status AddParts(const BackupSource& source, const std::string& dir, BackupParts* parts) {
+// `env`: null for the default one.
+Status AddParts(const BackupSource& source, const std::string& dir, SnapshotControl* control,
+                rocksdb::Env* env, BackupParts* parts) {
   Status status = CopyArchives(
-      source.archives, dir, [&] { return source.hot->shards()->table; }, &parts->archives);
+      source.archives, dir, [&] { return source.hot->shards()->table; }, control, &parts->archives);
   for (int level = 1; level < source.tiers->levels() && status.ok(); level++) {
     const Tier tier = source.tiers->TierOf(level);
     std::unique_ptr<rocksdb::BackupEngine> engine;
-    status = OpenBackups(dir, tier, &engine);
+    status = OpenBackups(dir, tier, &engine, env);
     uint32_t number = 0;
     rocksdb::DB* const db = source.tiers->store(level).db();
     if (status.ok())
@@ -173,8 +179,9 @@ void VerifyParts(const std::string& dir, const BackupParts& parts, const std::st
 }  // namespace
 
 Status CreateBackup(const BackupSource& source, const std::string& dir, uint32_t keep,
-                    Backup* out) {
+                    SnapshotControl* control, Backup* out) {
   Status status = CheckFolder(dir);
+  if (status.ok()) status = Stopped(control);
   if (!status.ok()) return status;
   std::error_code error;
   fs::create_directories(dir, error);
@@ -186,9 +193,10 @@ Status CreateBackup(const BackupSource& source, const std::string& dir, uint32_t
                ? Status(Code::kLocked, "another backup is being written to " + dir)
                : status;
   }
+  const std::unique_ptr<rocksdb::Env> env = NewStoppableEnv(StoppedBy(control));
   std::unique_ptr<rocksdb::BackupEngine> engine;
-  status = OpenBackups(dir, Tier::kHot, &engine);
-  if (!status.ok()) return status;
+  status = OpenBackups(dir, Tier::kHot, &engine, env.get());
+  if (!status.ok()) return AbortedOr(status, control);
   std::vector<rocksdb::BackupInfo> infos;
   engine->GetBackupInfo(&infos);
   BackupParts parts{
@@ -197,21 +205,24 @@ Status CreateBackup(const BackupSource& source, const std::string& dir, uint32_t
   if (!status.ok()) return status;
 
   uint32_t id = 0;
-  status = AddParts(source, dir, &parts);
+  status = AddParts(source, dir, control, env.get(), &parts);
   if (status.ok()) {
     status = AddBackup(engine.get(), source.hot->db(), source.hot->has_log(),
                        EncodeBackupParts(parts), &id);
   }
+  // The new backup is there from here on, whatever becomes of older ones.
+  Status tidied;
   if (status.ok() && keep > 0) {
-    status = Status::From(engine->PurgeOldBackups(keep), "deleting old backups");
+    tidied = Status::From(engine->PurgeOldBackups(keep), "deleting old backups");
   }
   // After a failure too: what it has copied belongs to no backup.
-  const Status tidied = DeleteUnnamed(dir, engine.get());
-  if (status.ok()) status = tidied;
-  if (!status.ok()) return status;
+  const Status deleted = DeleteUnnamed(dir, engine.get());
+  if (tidied.ok()) tidied = deleted;
+  if (!status.ok()) return AbortedOr(status, control);
   rocksdb::BackupInfo info;
   const rocksdb::Status found = engine->GetBackupInfo(id, &info, false);
   if (found.ok()) *out = Describe(dir, info);
+  if (!tidied.ok()) out->untidied = tidied.message();
   return Status::From(found, "reading the new backup");
 }
 

@@ -85,8 +85,8 @@ bool DecodeLine(std::string_view line, BackupParts* parts) {
   return false;
 }
 
-rocksdb::BackupEngineOptions OptionsFor(const std::string& dir, Tier tier) {
-  rocksdb::BackupEngineOptions options((fs::path(dir) / TierName(tier)).string());
+rocksdb::BackupEngineOptions OptionsFor(const std::string& dir, Tier tier, rocksdb::Env* env) {
+  rocksdb::BackupEngineOptions options((fs::path(dir) / TierName(tier)).string(), env);
   options.max_background_operations = 2;
   return options;
 }
@@ -107,17 +107,18 @@ Status NameOf(const std::string& folder, const std::string& family, std::string*
 }
 
 // `to` holds a sound copy on OK.
-Status TakeArchive(const std::string& from, const std::string& to) {
+Status TakeArchive(const std::string& from, const std::string& to, SnapshotControl* control) {
   SnapshotManifest manifest;
   std::error_code error;
   if (fs::exists(to, error)) {
-    if (VerifySnapshot(to, nullptr, &manifest).ok()) return {};
+    Status status = VerifySnapshot(to, control, &manifest);
+    if (status.ok() || status.code() == Code::kAborted) return status;
     fs::remove_all(to, error);  // damaged since
   }
   fs::create_directories(fs::path(to).parent_path(), error);
   if (error) return ErrnoStatus(error.value(), "creating the folder of", to);
-  Status status = CopyFolder(from, to);
-  return status.ok() ? VerifySnapshot(to, nullptr, &manifest) : status;
+  Status status = CopyFolder(from, to, control);
+  return status.ok() ? VerifySnapshot(to, control, &manifest) : status;
 }
 
 }  // namespace
@@ -168,10 +169,11 @@ Status DecodeBackupParts(std::string_view metadata, BackupParts* parts) {
   return {};
 }
 
-Status VerifyColderPart(const std::string& dir, const BackupParts& parts, Tier tier) {
+Status VerifyColderPart(const std::string& dir, const BackupParts& parts, Tier tier,
+                        rocksdb::Env* env) {
   const std::string where = "its " + std::string(TierName(tier)) + " tier ";
   std::unique_ptr<rocksdb::BackupEngineReadOnly> engine;
-  Status status = OpenBackupsReadOnly(dir, tier, &engine);
+  Status status = OpenBackupsReadOnly(dir, tier, &engine, env);
   if (status.code() == Code::kNotFound) return {Code::kCorruption, where + "is missing"};
   if (!status.ok()) return status;
   const uint32_t number = parts.colder.at(tier);
@@ -184,12 +186,13 @@ Status VerifyColderPart(const std::string& dir, const BackupParts& parts, Tier t
   return {};
 }
 
-Status VerifyArchivePart(const std::string& dir, const std::string& name) {
+Status VerifyArchivePart(const std::string& dir, const std::string& name,
+                         SnapshotControl* control) {
   const std::string folder = (fs::path(dir) / kBackupArchives / name).string();
   std::string expected;
   SnapshotManifest manifest;
   Status status = NameOf(folder, ArchiveFolderOf(name), &expected);
-  if (status.ok()) status = VerifySnapshot(folder, nullptr, &manifest);
+  if (status.ok()) status = VerifySnapshot(folder, control, &manifest);
   if (status.ok() && expected != name) {
     status = {Code::kCorruption, folder + " is another archive than its name says"};
   }
@@ -197,30 +200,31 @@ Status VerifyArchivePart(const std::string& dir, const std::string& name) {
   return {Code::kCorruption, "a frozen shard: " + std::string(status.message())};
 }
 
-Status OpenBackups(const std::string& dir, Tier tier, std::unique_ptr<rocksdb::BackupEngine>* out) {
+Status OpenBackups(const std::string& dir, Tier tier, std::unique_ptr<rocksdb::BackupEngine>* out,
+                   rocksdb::Env* env) {
   rocksdb::BackupEngine* engine = nullptr;
   const rocksdb::IOStatus s =
-      rocksdb::BackupEngine::Open(OptionsFor(dir, tier), rocksdb::Env::Default(), &engine);
+      rocksdb::BackupEngine::Open(OptionsFor(dir, tier, env), rocksdb::Env::Default(), &engine);
   out->reset(engine);
   return Status::From(s, "opening the backups in " + dir);
 }
 
 Status OpenBackupsReadOnly(const std::string& dir, Tier tier,
-                           std::unique_ptr<rocksdb::BackupEngineReadOnly>* out) {
+                           std::unique_ptr<rocksdb::BackupEngineReadOnly>* out, rocksdb::Env* env) {
   std::error_code error;
   if (!fs::is_directory(fs::path(dir) / TierName(tier) / "meta", error)) {
     return {Code::kNotFound, "there are no backups in " + dir};
   }
   rocksdb::BackupEngineReadOnly* engine = nullptr;
-  const rocksdb::IOStatus s =
-      rocksdb::BackupEngineReadOnly::Open(OptionsFor(dir, tier), rocksdb::Env::Default(), &engine);
+  const rocksdb::IOStatus s = rocksdb::BackupEngineReadOnly::Open(OptionsFor(dir, tier, env),
+                                                                  rocksdb::Env::Default(), &engine);
   out->reset(engine);
   return Status::From(s, "opening the backups in " + dir);
 }
 
 std::string ArchiveFolderOf(const std::string& name) { return name.substr(0, name.rfind('-')); }
 
-Status CopyFolder(const std::string& from, const std::string& to) {
+Status CopyFolder(const std::string& from, const std::string& to, const SnapshotControl* control) {
   const std::string partial = to + ".partial";
   std::error_code error;
   fs::remove_all(partial, error);
@@ -232,6 +236,8 @@ Status CopyFolder(const std::string& from, const std::string& to) {
   }
   if (error) return ErrnoStatus(error.value(), "reading the folder", from);
   for (const std::string& name : names) {
+    Status going = Stopped(control);
+    if (!going.ok()) return going;
     fs::copy_file(fs::path(from) / name, fs::path(partial) / name, error);
     if (error) return ErrnoStatus(error.value(), "copying", from + "/" + name);
     Status status = SyncFile(partial + "/" + name);
@@ -245,7 +251,8 @@ Status CopyFolder(const std::string& from, const std::string& to) {
 }
 
 Status CopyArchives(const std::string& archives, const std::string& dir,
-                    const std::function<ShardTable()>& table, std::vector<std::string>* names) {
+                    const std::function<ShardTable()>& table, SnapshotControl* control,
+                    std::vector<std::string>* names) {
   const ShardTable before = table();
   const fs::path folder = fs::path(dir) / kBackupArchives;
   for (const ShardInfo& info : before.shards()) {
@@ -254,7 +261,8 @@ Status CopyArchives(const std::string& archives, const std::string& dir,
     std::string name;
     Status status = NameOf(from, ShardColumnFamilyName(info.id, info.generation), &name);
     const std::string to = (folder / name).string();
-    if (status.ok()) status = TakeArchive(from, to);
+    if (status.ok()) status = TakeArchive(from, to, control);
+    if (status.code() == Code::kAborted) return status;
     if (!status.ok()) {
       const ShardTable now = table();
       const int index = now.IndexOfId(info.id);
@@ -265,6 +273,12 @@ Status CopyArchives(const std::string& archives, const std::string& dir,
     names->push_back(name);
   }
   return {};
+}
+
+Status AbortedOr(Status status, const SnapshotControl* control) {
+  if (status.ok()) return status;
+  Status stopped = Stopped(control);
+  return stopped.ok() ? status : stopped;
 }
 
 }  // namespace thermocline

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "engine/shard/shard_table.h"
+#include "engine/snapshot/table_files.h"
 #include "engine/status.h"
 #include "engine/tier/tier.h"
 
@@ -38,25 +39,36 @@ std::string EncodeColderMark(const BackupParts& parts);
 // ERR_INVALID_ARGUMENT if it is not of ours, ERR_FORMAT_VERSION, ERR_CORRUPTION.
 Status DecodeBackupParts(std::string_view metadata, BackupParts* parts);
 
-// The backup engine of a tier in a folder of backups.
-Status OpenBackups(const std::string& dir, Tier tier, std::unique_ptr<rocksdb::BackupEngine>* out);
+// The backup engine of a tier in a folder of backups. `env`, which outlives it, has the files; null
+// is the default one.
+Status OpenBackups(const std::string& dir, Tier tier, std::unique_ptr<rocksdb::BackupEngine>* out,
+                   rocksdb::Env* env = nullptr);
 // Without creating anything: RocksDB's own opening makes folders. ERR_NOT_FOUND.
 Status OpenBackupsReadOnly(const std::string& dir, Tier tier,
-                           std::unique_ptr<rocksdb::BackupEngineReadOnly>* out);
+                           std::unique_ptr<rocksdb::BackupEngineReadOnly>* out,
+                           rocksdb::Env* env = nullptr);
 
 // Reads every file of a colder store's backup, or an archive's. ERR_CORRUPTION, also if it is of
-// another backup or another shard.
-Status VerifyColderPart(const std::string& dir, const BackupParts& parts, Tier tier);
-Status VerifyArchivePart(const std::string& dir, const std::string& name);
+// another backup or another shard. If it was stopped, whatever is said does not count.
+Status VerifyColderPart(const std::string& dir, const BackupParts& parts, Tier tier,
+                        rocksdb::Env* env = nullptr);
+Status VerifyArchivePart(const std::string& dir, const std::string& name,
+                         SnapshotControl* control = nullptr);
 
 // Copies the archives of a table's frozen shards, each once for all backups, and names them.
 // `table` gives the present one: a shard that is thawed meanwhile is left out. Durable on return.
+// ERR_ABORTED.
 Status CopyArchives(const std::string& archives, const std::string& dir,
-                    const std::function<ShardTable()>& table, std::vector<std::string>* names);
+                    const std::function<ShardTable()>& table, SnapshotControl* control,
+                    std::vector<std::string>* names);
 // Where a database has the archive that a backup knows by this name.
 std::string ArchiveFolderOf(const std::string& name);
 
 // Copies a folder's files and syncs them. `to` must not be there; it is whole or not there.
-Status CopyFolder(const std::string& from, const std::string& to);
+// ERR_ABORTED between two files.
+Status CopyFolder(const std::string& from, const std::string& to, const SnapshotControl* control);
+
+// ERR_ABORTED, if that is why something failed.
+Status AbortedOr(Status status, const SnapshotControl* control);
 
 }  // namespace thermocline

@@ -8,6 +8,7 @@
 
 #include "engine/backup/backup.h"
 #include "engine/backup/backup_parts.h"
+#include "engine/backup/stoppable_env.h"
 #include "engine/location.h"
 #include "engine/platform/file.h"
 #include "engine/platform/file_lock.h"
@@ -154,15 +155,15 @@ Status Find(rocksdb::BackupEngineReadOnly* engine, uint32_t id, const std::strin
 
 // Reads every byte of it.
 Status Verify(rocksdb::BackupEngineReadOnly* hot, const std::string& dir, uint32_t id,
-              const BackupParts& parts) {
+              const BackupParts& parts, SnapshotControl* control, rocksdb::Env* env) {
   Status status;
   const rocksdb::IOStatus s = hot->VerifyBackup(id, /*verify_with_checksum=*/true);
   if (!s.ok()) status = {Code::kCorruption, s.ToString()};
   for (const auto& [tier, number] : parts.colder) {
-    if (status.ok()) status = VerifyColderPart(dir, parts, tier);
+    if (status.ok()) status = VerifyColderPart(dir, parts, tier, env);
   }
   for (const std::string& name : parts.archives) {
-    if (status.ok()) status = VerifyArchivePart(dir, name);
+    if (status.ok()) status = VerifyArchivePart(dir, name, control);
   }
   if (status.code() != Code::kCorruption) return status;
   return {Code::kCorruption, "backup " + std::to_string(id) + " in " + dir +
@@ -188,7 +189,8 @@ Status Clear(const Part& part, const std::string& location) {
   return status;
 }
 
-Status Fill(const std::string& dir, const Part& part, const std::string& location) {
+Status Fill(const std::string& dir, const Part& part, const std::string& location,
+            SnapshotControl* control, rocksdb::Env* env) {
   Status status = Clear(part, location);
   if (!status.ok()) return status;
   const std::string content = part.content().string();
@@ -197,12 +199,12 @@ Status Fill(const std::string& dir, const Part& part, const std::string& locatio
   if (error) return ErrnoStatus(error.value(), "creating the folder", content);
   for (const std::string& name : part.names) {
     status = CopyFolder((fs::path(dir) / kBackupArchives / name).string(),
-                        content + "/" + ArchiveFolderOf(name));
+                        content + "/" + ArchiveFolderOf(name), control);
     if (!status.ok()) return status;
   }
   if (part.names.empty()) {
     std::unique_ptr<rocksdb::BackupEngineReadOnly> engine;
-    status = OpenBackupsReadOnly(dir, part.tier, &engine);
+    status = OpenBackupsReadOnly(dir, part.tier, &engine, env);
     if (!status.ok()) return status;
     status = Status::From(
         engine->RestoreDBFromBackup(rocksdb::RestoreOptions(), part.number, content, content),
@@ -281,12 +283,12 @@ Status CheckPaths(const BackupParts& found, const std::vector<Part>& parts, cons
   return {};
 }
 
-}  // namespace
-
-Status RestoreBackup(const std::string& dir, uint32_t id, const std::string& location,
-                     const TierPaths& paths, const std::function<Status(int step)>& probe) {
+Status Restore(const std::string& dir, uint32_t id, const std::string& location,
+               const TierPaths& paths, const std::function<Status(int step)>& probe,
+               SnapshotControl* control) {
+  const std::unique_ptr<rocksdb::Env> env = NewStoppableEnv(StoppedBy(control));
   std::unique_ptr<rocksdb::BackupEngineReadOnly> engine;
-  Status status = OpenBackupsReadOnly(dir, Tier::kHot, &engine);
+  Status status = OpenBackupsReadOnly(dir, Tier::kHot, &engine, env.get());
   rocksdb::BackupInfo info;
   BackupParts found;
   if (status.ok()) status = Find(engine.get(), id, dir, &info, &found);
@@ -294,7 +296,7 @@ Status RestoreBackup(const std::string& dir, uint32_t id, const std::string& loc
   const std::vector<Part> parts = PartsOf(found, info.backup_id, location, paths);
   status = CheckPaths(found, parts, paths, info.backup_id, location);
   if (status.ok()) status = CheckAll(location, parts);
-  if (status.ok()) status = Verify(engine.get(), dir, info.backup_id, found);
+  if (status.ok()) status = Verify(engine.get(), dir, info.backup_id, found, control, env.get());
   if (!status.ok()) return status;
 
   std::error_code error;
@@ -310,7 +312,7 @@ Status RestoreBackup(const std::string& dir, uint32_t id, const std::string& loc
     return status.ok();
   };
   for (const Part& part : parts) {
-    if (next()) status = Fill(dir, part, location);
+    if (next()) status = Fill(dir, part, location, control, env.get());
   }
   MovedTiers placed;
   for (const Part& part : parts) {
@@ -323,6 +325,7 @@ Status RestoreBackup(const std::string& dir, uint32_t id, const std::string& loc
     DeleteTierPaths(location);  // of a restore that was cut short
     if (!placed.empty()) status = WriteTierPaths(location, placed);
   }
+  if (status.ok()) status = Stopped(control);
   // The hot store's comes last: then there is a database.
   for (const Part& part : parts) {
     if (next()) status = Place(part);
@@ -332,6 +335,14 @@ Status RestoreBackup(const std::string& dir, uint32_t id, const std::string& loc
     if (!part.is_hot_store()) fs::remove(MarkOf(part.target), error);
   }
   return {};
+}
+
+}  // namespace
+
+Status RestoreBackup(const std::string& dir, uint32_t id, const std::string& location,
+                     const TierPaths& paths, const std::function<Status(int step)>& probe,
+                     SnapshotControl* control) {
+  return AbortedOr(Restore(dir, id, location, paths, probe, control), control);
 }
 
 }  // namespace thermocline

@@ -98,14 +98,15 @@ Status Resharder::RunInTurn(const ReshardRequest& request, ReshardControl* contr
     ids->push_back(plan.to.shards()[static_cast<size_t>(target)].id);
   }
   control->phase_.store(ReshardPhase::kCopying, std::memory_order_relaxed);
-  SetAside(plan.sources);
+  status = SetAside(plan.sources, control);
+  if (!status.ok()) return status;
   try {
     status = Probe(Point::kPlanned);
     if (status.ok()) status = RunPlanned(plan, before, control);
   } catch (const std::exception& error) {
     status = {Code::kIo, std::string("a split or merge failed: ") + error.what()};
   }
-  SetAside({});
+  if (deps_.stepper != nullptr) deps_.stepper->EndSetAside();
   return status;
 }
 
@@ -171,10 +172,12 @@ Status Resharder::Weigh(const Shards& shards, int shard, SlotWeights* weights) c
   return status;
 }
 
-void Resharder::SetAside(std::vector<int> shards) {
-  if (deps_.stepper == nullptr) return;
-  const auto lock = deps_.stepper->Lock();
-  deps_.stepper->SetAside(std::move(shards));
+Status Resharder::SetAside(const std::vector<int>& shards, const ReshardControl* control) {
+  if (deps_.stepper == nullptr) return {};
+  std::unique_lock<std::timed_mutex> lock;
+  Status status = deps_.stepper->Lock([control] { return control->stopped(); }, &lock);
+  if (status.ok()) deps_.stepper->SetAside(shards);
+  return status;
 }
 
 std::shared_ptr<const Shards> Resharder::Compose(const ReshardPlan& plan, const Shards& before,
@@ -235,35 +238,39 @@ Status Resharder::RunPlanned(const ReshardPlan& plan, const std::shared_ptr<cons
   bool switched = false;
   bool unknown = false;  // whether the new table is durable
   if (status.ok()) {
-    std::unique_lock<std::mutex> steps;
-    if (deps_.stepper != nullptr) steps = deps_.stepper->Lock();
+    std::unique_lock<std::timed_mutex> steps;
+    if (deps_.stepper != nullptr) {
+      status = deps_.stepper->Lock([control] { return control->stopped(); }, &steps);
+    }
     Status at_switch;
-    status = deps_.at_boundary(
-        [&] {
-          at_switch = copy.Apply(deps_.notes->Take(), nullptr);
-          if (at_switch.ok()) at_switch = copy.FlushUnlogged();
-          if (at_switch.ok()) at_switch = Probe(Point::kSwitching);
-          if (!at_switch.ok()) return;
-          const std::shared_ptr<const Shards> next =
-              Compose(plan, *before, copy.families(), copy.target_bytes());
-          unknown = true;
-          at_switch = deps_.hot->PutMeta({{meta_key::kShards, plan.to.Encode()},
-                                          {meta_key::kShardTimes, next->activity->Encode(plan.to)}},
-                                         /*sync=*/true);
-          if (at_switch.ok()) at_switch = Probe(Point::kPersisted);
-          if (!at_switch.ok()) return;
-          {
-            const auto latch = deps_.tiers->latch().Exclusive();
-            CurrentShards current = deps_.hot->current_shards();
-            current.Publish(next);
-          }
-          for (size_t i = 0; i < next->colder.size(); i++) {
-            deps_.tiers->store(static_cast<int>(i) + 1).SetShards(next->colder[i].owned);
-          }
-          deps_.notes->End();
-          switched = true;
-        },
-        /*durable=*/false);
+    if (status.ok())
+      status = deps_.at_boundary(
+          [&] {
+            at_switch = copy.Apply(deps_.notes->Take(), nullptr);
+            if (at_switch.ok()) at_switch = copy.FlushUnlogged();
+            if (at_switch.ok()) at_switch = Probe(Point::kSwitching);
+            if (!at_switch.ok()) return;
+            const std::shared_ptr<const Shards> next =
+                Compose(plan, *before, copy.families(), copy.target_bytes());
+            unknown = true;
+            at_switch =
+                deps_.hot->PutMeta({{meta_key::kShards, plan.to.Encode()},
+                                    {meta_key::kShardTimes, next->activity->Encode(plan.to)}},
+                                   /*sync=*/true);
+            if (at_switch.ok()) at_switch = Probe(Point::kPersisted);
+            if (!at_switch.ok()) return;
+            {
+              const auto latch = deps_.tiers->latch().Exclusive();
+              CurrentShards current = deps_.hot->current_shards();
+              current.Publish(next);
+            }
+            for (size_t i = 0; i < next->colder.size(); i++) {
+              deps_.tiers->store(static_cast<int>(i) + 1).SetShards(next->colder[i].owned);
+            }
+            deps_.notes->End();
+            switched = true;
+          },
+          /*durable=*/false);
     if (status.ok()) status = std::move(at_switch);
     if (!switched && unknown) {
       // Whichever table is found, everything acknowledged so far is in its families; but a write to

@@ -48,6 +48,7 @@
 
 #include "engine/clock.h"
 #include "engine/commit/change_notes.h"
+#include "engine/platform/start_gate.h"
 #include "engine/shard/families.h"
 #include "engine/shard/reshard_plan.h"
 #include "engine/shard/shards.h"
@@ -86,6 +87,7 @@ class ReshardControl {
 
   // Asked now and then; null: never. True ends the move like Abort.
   std::function<bool()> closing;
+  StartGate gate;  // of a move that waits for a thread
 
  private:
   friend class Resharder;
@@ -160,7 +162,8 @@ class Resharder {
   Status Plan(const ReshardRequest& request, const Shards& shards, ReshardPlan* plan) const;
   Status RunPlanned(const ReshardPlan& plan, const std::shared_ptr<const Shards>& before,
                     ReshardControl* control);
-  void SetAside(std::vector<int> shards);
+  // ERR_ABORTED if `control` says so first.
+  Status SetAside(const std::vector<int>& shards, const ReshardControl* control);
   // The Shards of the new table. `filled`: by level, the families of plan.targets.
   std::shared_ptr<const Shards> Compose(const ReshardPlan& plan, const Shards& before,
                                         const std::vector<std::vector<FamilyPtr>>& filled,

@@ -35,7 +35,7 @@ Status ShardFreezer::Freeze(uint32_t id, SnapshotControl* control) {
     return {Code::kLocked, "a backup or another freeze is running: try again when it has ended"};
   }
   std::unique_lock<std::timed_mutex> turn;
-  Status status = deps_.wait_for_turn([&] { return control->stopped(); }, &turn);
+  Status status = deps_.wait_for_turn(StoppedBy(control), &turn);
   if (!status.ok()) return status;
   Plan plan;
   status = MakePlan(id, &plan);
@@ -44,12 +44,12 @@ Status ShardFreezer::Freeze(uint32_t id, SnapshotControl* control) {
   bool unknown = false;
   try {
     HeldSnapshot hot(deps_.hot->db());
-    status = Begin(plan, &hot);
+    status = Begin(plan, control, &hot);
     if (status.ok()) status = RunPlanned(&plan, hot.get(), control, &switched, &unknown);
   } catch (const std::exception& error) {
     status = {Code::kIo, std::string("freezing a shard failed: ") + error.what()};
   }
-  SetAside({});
+  if (deps_.stepper != nullptr) deps_.stepper->EndSetAside();
   if (switched) return status;
   // Without a committer there is nobody left to be told.
   (void)deps_.at_boundary([&] { deps_.notes->End(); }, false);
@@ -101,21 +101,25 @@ Status ShardFreezer::MakePlan(uint32_t id, Plan* plan) const {
   return ShardTable::Create(std::move(infos), &plan->table);
 }
 
-void ShardFreezer::SetAside(std::vector<int> shards) {
-  if (deps_.stepper == nullptr) return;
-  const auto lock = deps_.stepper->Lock();
-  deps_.stepper->SetAside(std::move(shards));
+Status ShardFreezer::SetAside(size_t shard, SnapshotControl* control) {
+  if (deps_.stepper == nullptr) return {};
+  std::unique_lock<std::timed_mutex> lock;
+  Status status = deps_.stepper->Lock(StoppedBy(control), &lock);
+  if (status.ok()) deps_.stepper->SetAside({static_cast<int>(shard)});
+  return status;
 }
 
 // Range deletes that colder stores have not carried out would be missing in the archive, and while
 // a shard is set aside none are carried out. Those that come later are noted, and end the freeze.
-Status ShardFreezer::Begin(const Plan& plan, HeldSnapshot* hot) {
+Status ShardFreezer::Begin(const Plan& plan, SnapshotControl* control, HeldSnapshot* hot) {
   for (int round = 0; round < kIntentRounds; round++) {
-    SetAside({});
     Status status;
-    if (deps_.stepper != nullptr) status = deps_.stepper->ApplyIntents();
+    if (deps_.stepper != nullptr) {
+      deps_.stepper->EndSetAside();
+      status = deps_.stepper->ApplyIntents(StoppedBy(control));
+    }
+    if (status.ok()) status = SetAside(plan.index, control);
     if (!status.ok()) return status;
-    SetAside({static_cast<int>(plan.index)});
     bool pending = false;
     status = deps_.at_boundary(
         [&] {
@@ -143,7 +147,7 @@ Status ShardFreezer::RunPlanned(Plan* plan, const rocksdb::Snapshot* hot, Snapsh
   }
   if (status.ok()) status = Probe(Point::kCreated);
   if (status.ok()) status = Stopped(control);
-  if (status.ok()) status = Switch(*plan, switched, unknown);
+  if (status.ok()) status = Switch(*plan, control, switched, unknown);
   if (!*switched) return status;
   // The shard is frozen whatever becomes of the former families: opening drops what is left.
   status = Probe(Point::kSwitched);
@@ -223,13 +227,16 @@ std::shared_ptr<const Shards> ShardFreezer::Compose(const Plan& plan) const {
   return next;
 }
 
-Status ShardFreezer::Switch(const Plan& plan, bool* switched, bool* unknown) {
+Status ShardFreezer::Switch(const Plan& plan, SnapshotControl* control, bool* switched,
+                            bool* unknown) {
   const std::shared_ptr<const Shards> next = Compose(plan);
   // No step may be under way when the table changes.
-  std::unique_lock<std::mutex> steps;
-  if (deps_.stepper != nullptr) steps = deps_.stepper->Lock();
+  std::unique_lock<std::timed_mutex> steps;
+  Status status;
+  if (deps_.stepper != nullptr) status = deps_.stepper->Lock(StoppedBy(control), &steps);
+  if (!status.ok()) return status;
   Status at_switch;
-  Status status = deps_.at_boundary(
+  status = deps_.at_boundary(
       [&] {
         const ChangeNotes::Changes changes = deps_.notes->Take();
         if (!changes.empty() || changes.overflowed) {

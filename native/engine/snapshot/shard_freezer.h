@@ -87,7 +87,7 @@ class ShardFreezer {
   Status Thaw(uint32_t id, SnapshotControl* control);
 
   // Held while a backup is made, which would leave the archive out.
-  std::mutex& backups() { return backups_; }
+  std::timed_mutex& backups() { return backups_; }
 
   // For tests: called between the parts, in the caller's thread or the committer's.
   enum class Point { kNoting, kArchived, kDescribed, kCreated, kSwitching, kPersisted, kSwitched };
@@ -104,17 +104,18 @@ class ShardFreezer {
   };
 
   Status MakePlan(uint32_t id, Plan* plan) const;
-  Status Begin(const Plan& plan, HeldSnapshot* hot);
+  Status Begin(const Plan& plan, SnapshotControl* control, HeldSnapshot* hot);
   Status RunPlanned(Plan* plan, const rocksdb::Snapshot* hot, SnapshotControl* control,
                     bool* switched, bool* unknown);
   Status WriteArchive(const Plan& plan, const rocksdb::Snapshot* hot, SnapshotControl* control);
-  Status Switch(const Plan& plan, bool* switched, bool* unknown);
+  Status Switch(const Plan& plan, SnapshotControl* control, bool* switched, bool* unknown);
   std::shared_ptr<const Shards> Compose(const Plan& plan) const;
-  void SetAside(std::vector<int> shards);
+  // ERR_ABORTED if `control` says so first.
+  Status SetAside(size_t shard, SnapshotControl* control);
   Status Probe(Point point) { return probe_ ? probe_(point) : Status(); }
 
   const Dependencies deps_;
-  std::mutex backups_;
+  std::timed_mutex backups_;
   std::function<Status(Point)> probe_;
 };
 

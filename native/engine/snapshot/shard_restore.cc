@@ -83,7 +83,7 @@ Status ShardRestorer::Run(const Request& request, SnapshotControl* control,
   if (status.ok()) status = Probe(Point::kVerified);
   if (!status.ok()) return status;
   std::unique_lock<std::timed_mutex> turn;
-  status = deps_.wait_for_turn([&] { return control->stopped(); }, &turn);
+  status = deps_.wait_for_turn(StoppedBy(control), &turn);
   Plan plan;
   if (status.ok()) status = MakePlan(*manifest, request, &plan);
   if (!status.ok()) return status;
@@ -93,7 +93,7 @@ Status ShardRestorer::Run(const Request& request, SnapshotControl* control,
   if (status.ok()) status = Stopped(control);
   bool switched = false;
   bool unknown = false;
-  if (status.ok()) status = Switch(plan, &switched, &unknown);
+  if (status.ok()) status = Switch(plan, control, &switched, &unknown);
   if (!switched) {
     if (unknown) {
       // Whichever table is found, it is whole; but a write to either could be lost.
@@ -295,16 +295,20 @@ std::shared_ptr<const Shards> ShardRestorer::Compose(const Plan& plan) const {
   return next;
 }
 
-Status ShardRestorer::Switch(const Plan& plan, bool* switched, bool* unknown) {
+Status ShardRestorer::Switch(const Plan& plan, SnapshotControl* control, bool* switched,
+                             bool* unknown) {
   const std::shared_ptr<const Shards> next = Compose(plan);
   for (int round = 0; round < kIntentRounds; round++) {
     // A range delete from before the switch must not reach what is put in its place.
     if (deps_.stepper != nullptr) {
-      Status status = deps_.stepper->ApplyIntents();
+      Status status = deps_.stepper->ApplyIntents(StoppedBy(control));
       if (!status.ok()) return status;
     }
-    std::unique_lock<std::mutex> steps;
-    if (deps_.stepper != nullptr) steps = deps_.stepper->Lock();
+    std::unique_lock<std::timed_mutex> steps;
+    if (deps_.stepper != nullptr) {
+      Status status = deps_.stepper->Lock(StoppedBy(control), &steps);
+      if (!status.ok()) return status;
+    }
     // A colder store without any change would pass for one whose creation was cut short.
     for (int level = 1; level < deps_.tiers->levels(); level++) {
       TierStore& store = deps_.tiers->store(level);

@@ -111,7 +111,7 @@ class ShardRestorer {
   Status ApplyIntents(const SnapshotManifest& manifest, const Plan& plan);
   std::shared_ptr<const Shards> Compose(const Plan& plan) const;
   // *unknown: whether the new table may be on disk although this failed.
-  Status Switch(const Plan& plan, bool* switched, bool* unknown);
+  Status Switch(const Plan& plan, SnapshotControl* control, bool* switched, bool* unknown);
   Status SwitchAtBoundary(const Plan& plan, const std::shared_ptr<const Shards>& next,
                           bool* switched, bool* unknown);
   Status Probe(Point point) { return probe_ ? probe_(point) : Status(); }

@@ -137,11 +137,14 @@ Status ShardSnapshotter::CaptureFiles(const std::vector<uint32_t>& ids, const st
                                       SnapshotControl* control, SnapshotReport* report) {
   if (deps_.stepper != nullptr && deps_.tiers->intents().any()) {
     // So that the manifest need not name them; those that come meanwhile it does.
-    Status status = deps_.stepper->ApplyIntents();
+    Status status = deps_.stepper->ApplyIntents(StoppedBy(control));
     if (!status.ok()) return status;
   }
-  std::unique_lock<std::mutex> steps;
-  if (deps_.stepper != nullptr) steps = deps_.stepper->Lock();
+  std::unique_lock<std::timed_mutex> steps;
+  if (deps_.stepper != nullptr) {
+    Status status = deps_.stepper->Lock(StoppedBy(control), &steps);
+    if (!status.ok()) return status;
+  }
   for (uint64_t attempt = 1;; attempt++) {
     Status status = Stopped(control);
     if (!status.ok()) return status;

@@ -12,6 +12,7 @@
 #include <functional>
 #include <string>
 
+#include "engine/platform/start_gate.h"
 #include "engine/status.h"
 
 namespace thermocline {
@@ -21,11 +22,18 @@ struct SnapshotControl {
   std::atomic<bool> aborted{false};
   std::atomic<uint64_t> bytes{0};
   std::atomic<uint64_t> total_bytes{0};
+  StartGate gate;  // of a task that waits for a thread
   // Asked now and then; null: never. True ends the task like `aborted`. Set before the task runs.
   std::function<bool()> closing;
 
   bool stopped() const { return aborted.load(std::memory_order_relaxed) || (closing && closing()); }
 };
+
+// For those who wait. Null: never. REQUIRES: `control` outlives it.
+inline std::function<bool()> StoppedBy(const SnapshotControl* control) {
+  if (control == nullptr) return nullptr;
+  return [control] { return control->stopped(); };
+}
 
 inline Status Stopped(const SnapshotControl* control) {
   if (control == nullptr || !control->stopped()) return {};

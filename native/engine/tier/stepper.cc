@@ -132,7 +132,13 @@ Status Stepper::NoteChanges() {
   return {};
 }
 
+bool Stepper::AnySetAside() const {
+  const std::lock_guard lock(aside_mutex_);
+  return !set_aside_.empty();
+}
+
 bool Stepper::IsSetAside(int shard) const {
+  const std::lock_guard lock(aside_mutex_);
   return std::find(set_aside_.begin(), set_aside_.end(), shard) != set_aside_.end();
 }
 
@@ -173,13 +179,14 @@ Status Stepper::RunLocked(const StepPlan& plan, StepResult* result) {
   return status;
 }
 
-Status Stepper::ApplyIntents() {
-  std::lock_guard lock(mutex_);
-  return ApplyIntentsLocked();
+Status Stepper::ApplyIntents(const std::function<bool()>& stopped) {
+  std::unique_lock<std::timed_mutex> lock;
+  Status status = Lock(stopped, &lock);
+  return status.ok() ? ApplyIntentsLocked() : status;
 }
 
 Status Stepper::ApplyIntentsLocked() {
-  if (!deps_.tiers->intents().any() || !set_aside_.empty()) return {};
+  if (!deps_.tiers->intents().any() || AnySetAside()) return {};
   Status status = NoteChanges();
   // After the boundary no group is being written, so what is pending was written whole.
   if (status.ok()) status = deps_.at_boundary([] {}, /*durable=*/true);

@@ -37,6 +37,7 @@
 #include <vector>
 
 #include "engine/clock.h"
+#include "engine/platform/patient_lock.h"
 #include "engine/record/envelope.h"
 #include "engine/shard/shards.h"
 #include "engine/status.h"
@@ -105,8 +106,9 @@ class Stepper {
   Status Run(const StepPlan& plan, StepResult* result);
   // Copies keys, ascending, of one shard to hot, if hot has nothing for them. *copied counts.
   Status Promote(int shard, const std::vector<std::string>& keys, uint64_t* copied);
-  // Carries out all pending range deletes in the colder stores.
-  Status ApplyIntents();
+  // Carries out all pending range deletes in the colder stores. ERR_ABORTED if `stopped` says so
+  // while it waits for its turn.
+  Status ApplyIntents(const std::function<bool()>& stopped = nullptr);
 
   // Between two levels; a level to itself: never anything.
   MoveTotals totals(int from, int to) const {
@@ -117,12 +119,21 @@ class Stepper {
   uint64_t promoted() const { return promoted_.load(std::memory_order_relaxed); }
 
   // While shards are being split or merged no step touches them, and range deletes stay pending in
-  // all of them: what colder stores hold of them does not change. By index; empty: none.
+  // all of them: what colder stores hold of them does not change. By index.
   // REQUIRES: Lock() is held; so it is when the table changes.
-  void SetAside(std::vector<int> shards) { set_aside_ = std::move(shards); }
+  void SetAside(std::vector<int> shards) {
+    const std::lock_guard lock(aside_mutex_);
+    set_aside_ = std::move(shards);
+  }
+  // Needs no lock: a step that runs keeps away from what was set aside when it began.
+  void EndSetAside() { SetAside({}); }
 
-  // No step runs while it is held.
-  std::unique_lock<std::mutex> Lock() { return std::unique_lock(mutex_); }
+  // No step runs while it is held. A backup holds it for as long as it takes.
+  std::unique_lock<std::timed_mutex> Lock() { return std::unique_lock(mutex_); }
+  // ERR_ABORTED if `stopped` says so first.
+  Status Lock(const std::function<bool()>& stopped, std::unique_lock<std::timed_mutex>* lock) {
+    return LockUnless(stopped, mutex_, lock);
+  }
 
   // For tests: called between the parts of a step, in its thread. A step that is told to stop
   // leaves everything as a crash would, but for the registration.
@@ -141,6 +152,7 @@ class Stepper {
                                      const Envelope& envelope, bool* moves)>;
 
   bool IsSetAside(int shard) const;
+  bool AnySetAside() const;
   Status RunLocked(const StepPlan& plan, StepResult* result);
   Status ApplyIntentsLocked();
   Status Down(const StepPlan& plan, StepResult* result);
@@ -177,7 +189,7 @@ class Stepper {
   Status Probe(Point point) { return probe_ ? probe_(point) : Status(); }
 
   const Dependencies deps_;
-  std::mutex mutex_;
+  std::timed_mutex mutex_;
   std::function<Status(Point)> probe_;
   struct MoveCounters {
     std::atomic<uint64_t> records{0};
@@ -186,8 +198,9 @@ class Stepper {
   MoveCounters moves_[kTierCount][kTierCount];
   std::atomic<uint64_t> promoted_{0};
   RangeIntents::List covered_;   // of the step that runs
-  std::vector<int> set_aside_;   // GUARDED_BY(mutex_)
   std::vector<uint64_t> noted_;  // last_step by level, as recorded in hot's meta; 0: not known
+  mutable std::mutex aside_mutex_;
+  std::vector<int> set_aside_;  // GUARDED_BY(aside_mutex_)
 };
 
 }  // namespace thermocline
