@@ -69,6 +69,7 @@ export type {
   WorkClass,
   WorkStats,
 } from './stats.ts';
+export type { TierLifetime, TiersLifetime } from './tier-lifetime.ts';
 export type { MoveCause, Moves } from './tier-moves.ts';
 export type { TierName, TierOptions, TiersOptions } from './tier-options.ts';
 export { type MigrateOptions, type Migration, type TierReport, Tiers, type TiersReport } from './tiers.ts';

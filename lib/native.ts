@@ -140,6 +140,18 @@ export interface NativeMoves {
   lastMs: number;
 }
 
+/** What a tier did since the database was created. */
+export type NativeTierTotals = Pick<
+  NativeTierFigures,
+  'found' | 'writtenBytes' | 'movedInRecords' | 'movedInBytes' | 'movedOutRecords' | 'movedOutBytes'
+>;
+
+export interface NativeLifetime extends Record<'hot' | 'warm' | 'cold', NativeTierTotals> {
+  fromMemory: number;
+  absent: number;
+  userBytes: number;
+}
+
 /** All answer through the dispatcher. */
 export interface NativeTiers {
   step(ticket: number, from: number, to: number, shard: number, start: Uint8Array, keys: Uint8Array | undefined): void;
@@ -150,6 +162,7 @@ export interface NativeTiers {
     absent: number;
     promoted: number;
     moves: NativeMoves[];
+    lifetime: NativeLifetime;
     userBytes: number;
     trouble: string;
     shards: number;

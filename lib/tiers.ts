@@ -4,6 +4,7 @@ import { call, takeError } from './dispatcher.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import type { NativeDatabase, NativeTierFigures, NativeTiers } from './native.ts';
+import { lifetimeOf, type TiersLifetime } from './tier-lifetime.ts';
 import { type MoveCause, type Moves, movesByCause } from './tier-moves.ts';
 import { type TierName, tierNumber } from './tier-options.ts';
 
@@ -76,6 +77,8 @@ export interface TiersReport {
   writeAmplification: number;
   /** Records copied up because they were read. */
   promoted: number;
+  /** The counters above since the database was created. */
+  lifetime: TiersLifetime;
   /** What was moved by cause, since the database was created; kept every five minutes and at close. */
   moves: Record<MoveCause, Moves>;
   /** Why migration stands still, such as a colder tier that is full; absent while it does not. */
@@ -166,7 +169,9 @@ export class Tiers<K, V> {
    * ```
    */
   async report(): Promise<TiersReport> {
-    const { tiers, fromMemory, absent, promoted, moves, userBytes, trouble } = await this.#report(this.#open());
+    const { tiers, fromMemory, absent, promoted, moves, lifetime, userBytes, trouble } = await this.#report(
+      this.#open(),
+    );
     const over = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
     const reads = fromMemory + absent + tiers.reduce((sum, { found }) => sum + found, 0);
     const share = (hits: number) => (reads === 0 ? 0 : hits / reads);
@@ -206,6 +211,10 @@ export class Tiers<K, V> {
         userBytes,
       ),
       promoted,
+      lifetime: lifetimeOf(
+        lifetime,
+        tiers.map(({ tier }) => tier),
+      ),
       moves: movesByCause(moves),
       ...(trouble === '' ? {} : { trouble }),
       cost: { perMonth, allHotPerMonth, saved: allHotPerMonth === 0 ? 0 : 1 - perMonth / allHotPerMonth },

@@ -14,6 +14,8 @@ test('tiers prints a figure a line, and the report as one JSON object', async ()
   const db = await open(location, { tiers: { cold: { costPerTB: 12 } }, valueEncoding: 'utf8' });
   await db.putMany(Array.from({ length: 500 }, (_, i) => [`key${i}`, 'a value like all the others']));
   await db.tiers.migrate({ from: 'hot', to: 'cold' });
+  assert.equal(await db.get('key7'), 'a value like all the others');
+  assert.equal(await db.get('missing'), undefined);
   await db.flush();
   await db.compact();
   await db.close();
@@ -37,6 +39,11 @@ test('tiers prints a figure a line, and the report as one JSON object', async ()
   assert.equal(report.moves.migrate.records, 500);
   assert.equal(figures.get('moves.migrate.records'), '500');
   assert.equal(figures.get('moves.migrate.last'), String(report.moves.migrate.last));
+  assert.equal(figures.get('lifetime.tiers.cold.movedIn.records'), '500');
+  assert.equal(figures.get('lifetime.tiers.cold.hits'), '1');
+  assert.equal(figures.get('lifetime.tiers.cold.hitShare'), String(1 / 2));
+  assert.equal(figures.get('lifetime.absent'), '1');
+  assert.ok(report.lifetime.writeAmplification > 0 && report.writeAmplification === 0);
   assert.equal(figures.get('moves.age.records'), '0');
   assert.equal(figures.get('moves.age.last'), '');
 });

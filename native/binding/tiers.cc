@@ -100,6 +100,25 @@ Napi::Array MovesToJs(Napi::Env env, const MoveLedger::Totals& totals) {
   return array;
 }
 
+Napi::Object LifetimeToJs(Napi::Env env, const LifetimeTotals& totals) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("fromMemory", NumberOf(env, totals.from_memory));
+  object.Set("absent", NumberOf(env, totals.absent));
+  object.Set("userBytes", NumberOf(env, totals.user_bytes));
+  for (size_t i = 0; i < totals.tiers.size(); i++) {
+    const TierTotals& tier = totals.tiers[i];
+    Napi::Object figures = Napi::Object::New(env);
+    figures.Set("found", NumberOf(env, tier.found));
+    figures.Set("writtenBytes", NumberOf(env, tier.written_bytes));
+    figures.Set("movedInRecords", NumberOf(env, tier.moved_in_records));
+    figures.Set("movedInBytes", NumberOf(env, tier.moved_in_bytes));
+    figures.Set("movedOutRecords", NumberOf(env, tier.moved_out_records));
+    figures.Set("movedOutBytes", NumberOf(env, tier.moved_out_bytes));
+    object.Set(std::string(TierName(static_cast<Tier>(i))), figures);
+  }
+  return object;
+}
+
 }  // namespace
 
 Napi::Function TiersWrap::Define(Napi::Env env) {
@@ -232,6 +251,7 @@ void TiersWrap::Report(const Napi::CallbackInfo& info) {
     object.Set("absent", NumberOf(env, report.absent));
     object.Set("promoted", NumberOf(env, report.promoted));
     object.Set("moves", MovesToJs(env, report.moves));
+    object.Set("lifetime", LifetimeToJs(env, report.lifetime));
     object.Set("userBytes", NumberOf(env, report.user_bytes));
     object.Set("trouble", report.trouble);
     object.Set("shards", Napi::Number::New(env, result.shards));

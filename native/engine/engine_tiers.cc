@@ -64,6 +64,7 @@ TierReport Engine::ReportTiers() {
     }
     report.tiers.push_back(std::move(figures));
   }
+  report.lifetime = moves_.before() + TotalsOf(report);
   return report;
 }
 
@@ -179,7 +180,8 @@ void Engine::OpenRecency() {
 void Engine::KeepHeat() {
   if (options_.read_only) return;
   // If this fails the heat is learned again.
-  (void)store_.PutMeta({{meta_key::kHeat, heat_->Encode()}, {meta_key::kMoves, moves_.Encode()}},
+  (void)store_.PutMeta({{meta_key::kHeat, heat_->Encode()},
+                        {meta_key::kMoves, moves_.Encode(TotalsOf(ReportTiers()))}},
                        /*sync=*/false);
   for (int level = 0; level < static_cast<int>(recency_.size()); level++) {
     RecencySketch* const recency = recency_[static_cast<size_t>(level)].get();

@@ -13,8 +13,17 @@ TEST(MoveLedgerTest, ItAddsUpByCauseAndSurvivesARestart) {
   ledger.Add(MoveCause::kAge, {.records = 1, .markers = 1, .copies = 5, .last_ms = 10});
   ledger.Add(MoveCause::kTidy, {.tables = 1, .last_ms = 30});
   ledger.Add(MoveCause::kProgram, {.last_ms = 40});
+  LifetimeTotals since;
+  since.absent = 3;
+  since.tiers[2] = {.found = 4, .moved_out_bytes = 5};
   MoveLedger again;
-  ASSERT_TRUE(again.Decode(ledger.Encode()));
+  ASSERT_TRUE(again.Decode(ledger.Encode(since)));
+  MoveLedger later;
+  ASSERT_TRUE(later.Decode(again.Encode(since)));
+  EXPECT_EQ(later.before().absent, 6u);
+  EXPECT_EQ(later.before().tiers[2].found, 8u);
+  EXPECT_EQ(later.before().tiers[2].moved_out_bytes, 10u);
+  EXPECT_EQ(later.before().tiers[1].found, 0u);
   const MovesByCause age = again.Get()[static_cast<size_t>(MoveCause::kAge)];
   EXPECT_EQ(age.records, 3u);
   EXPECT_EQ(age.bytes, 300u);
@@ -28,7 +37,7 @@ TEST(MoveLedgerTest, ItAddsUpByCauseAndSurvivesARestart) {
 TEST(MoveLedgerTest, DamageChangesNothing) {
   MoveLedger ledger;
   ledger.Add(MoveCause::kAge, {.records = 2, .last_ms = 1});
-  const std::string encoded = ledger.Encode();
+  const std::string encoded = ledger.Encode({});
   for (const std::string& damaged :
        {std::string(), encoded.substr(0, encoded.size() - 1), encoded + '\0',
         '\x02' + encoded.substr(1), encoded.substr(0, 1) + '\x04' + encoded.substr(2)}) {

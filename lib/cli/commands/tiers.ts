@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { TiersReport } from '../../index.ts';
+import type { TierLifetime, TiersReport } from '../../index.ts';
 import { reading } from '../database.ts';
 import type { Output } from '../output.ts';
 import { formatTable, formatTabs } from '../table.ts';
@@ -16,12 +16,16 @@ export function addTiers(program: Command, output: Output): void {
       const report = await reading(location, (db) => db.tiers.report());
       if (flags.json) return output.line(JSON.stringify(report, undefined, 2));
       if (!output.isTerminal) return output.write(formatTabs(plainRows(report)));
-      const head = ['tier', 'on disk', 'records', 'ratio', 'written', 'per TB and month', 'per month', 'folder'];
-      await output.write(formatTable({ head, rows: rows(report), right: [1, 2, 3, 4, 5, 6] }, true));
-      const { perMonth, allHotPerMonth, saved } = report.cost;
+      const columns = ['on disk', 'records', 'ratio', 'reads', 'moved in', 'moved out', 'written'];
+      const head = ['tier', ...columns, 'per TB and month', 'per month', 'folder'];
+      await output.write(formatTable({ head, rows: rows(report), right: [1, 2, 3, 4, 5, 6, 7, 8, 9] }, true));
+      const { memory, absent, writeAmplification } = report.lifetime;
       await output.line(
-        `${money(perMonth)} a month; all hot ${money(allHotPerMonth)}; saved ${(saved * 100).toFixed(1)}%`,
+        `${percent(memory.hitShare)} of reads answered by the hot cache, ${formatCount(absent)} found nothing; ` +
+          `written ${writeAmplification.toFixed(1)}x`,
       );
+      const { perMonth, allHotPerMonth, saved } = report.cost;
+      await output.line(`${money(perMonth)} a month; all hot ${money(allHotPerMonth)}; saved ${percent(saved)}`);
       const moved = moveRows(report);
       if (moved.length === 0) return;
       const causes = ['moved by', 'records', 'bytes', 'markers', 'copies dropped', 'tables compacted', 'last'];
@@ -34,17 +38,28 @@ function money(amount: number): string {
   return amount === 0 ? '0' : amount.toPrecision(3);
 }
 
-function rows({ tiers }: TiersReport): string[][] {
-  return tiers.map((tier) => [
-    tier.tier,
-    formatBytes(tier.bytes),
-    formatCount(tier.records),
-    tier.compressionRatio.toFixed(2),
-    tier.writeAmplification === 0 ? '-' : `${tier.writeAmplification.toFixed(1)}x`,
-    String(tier.costPerTB),
-    money(tier.costPerMonth),
-    tier.path,
-  ]);
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)}%`;
+}
+
+/** The counters are those of the database's life: the command has only just opened it. */
+function rows({ tiers, lifetime }: TiersReport): string[][] {
+  return tiers.map((tier) => {
+    const { hits, hitShare, movedIn, movedOut, writeAmplification } = lifetime.tiers[tier.tier] as TierLifetime;
+    return [
+      tier.tier,
+      formatBytes(tier.bytes),
+      formatCount(tier.records),
+      tier.compressionRatio.toFixed(2),
+      hits === 0 ? '-' : percent(hitShare),
+      formatBytes(movedIn.bytes),
+      formatBytes(movedOut.bytes),
+      writeAmplification === 0 ? '-' : `${writeAmplification.toFixed(1)}x`,
+      String(tier.costPerTB),
+      money(tier.costPerMonth),
+      tier.path,
+    ];
+  });
 }
 
 function moveRows({ moves }: TiersReport): string[][] {
@@ -61,15 +76,18 @@ function moveRows({ moves }: TiersReport): string[][] {
     ]);
 }
 
-function plainRows({ tiers, cost, moves }: TiersReport): string[][] {
+function plainRows({ tiers, cost, moves, lifetime }: TiersReport): string[][] {
   const each = tiers.flatMap((tier) =>
     Object.entries(tier)
       .filter(([, value]) => typeof value !== 'object')
       .map(([name, value]) => [`${tier.tier}.${name}`, String(value)]),
   );
-  const moved = Object.entries(moves).flatMap(([cause, { last, ...counts }]) => [
-    ...Object.entries(counts).map(([name, value]) => [`moves.${cause}.${name}`, String(value)]),
-    [`moves.${cause}.last`, last?.toISOString() ?? ''],
-  ]);
-  return [...each, ...moved, ...Object.entries(cost).map(([name, value]) => [`cost.${name}`, String(value)])];
+  return [...each, ...flat('lifetime', lifetime), ...flat('moves', moves), ...flat('cost', cost)];
+}
+
+/** Every figure in an object by its path. */
+function flat(name: string, value: unknown): string[][] {
+  if (value instanceof Date) return [[name, value.toISOString()]];
+  if (typeof value !== 'object' || value === null) return [[name, value === undefined ? '' : String(value)]];
+  return Object.entries(value).flatMap(([member, inner]) => flat(`${name}.${member}`, inner));
 }

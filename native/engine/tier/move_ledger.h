@@ -1,5 +1,5 @@
-// What has moved, and why: a count by cause that is kept with the database, so that it tells of
-// more than the time since opening.
+// What has moved, and why, and what the tiers did: counts that are kept with the database, so that
+// they tell of more than the time since opening.
 //
 // Thread safety: all methods from any thread.
 #pragma once
@@ -10,6 +10,8 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+
+#include "engine/tier/tier.h"
 
 namespace thermocline {
 
@@ -32,6 +34,25 @@ struct MovesByCause {
   uint64_t last_ms = 0;  // Unix; 0: never
 };
 
+// What a tier did.
+struct TierTotals {
+  uint64_t found = 0;          // reads that ended there
+  uint64_t written_bytes = 0;  // to tables
+  uint64_t moved_in_records = 0;
+  uint64_t moved_in_bytes = 0;
+  uint64_t moved_out_records = 0;
+  uint64_t moved_out_bytes = 0;
+};
+
+struct LifetimeTotals {
+  uint64_t from_memory = 0;  // reads that the hot cache answered
+  uint64_t absent = 0;       // reads that found nothing
+  uint64_t user_bytes = 0;   // of keys and values that the program wrote or deleted
+  std::array<TierTotals, kTierCount> tiers = {};  // by Tier
+
+  LifetimeTotals operator+(const LifetimeTotals& other) const;
+};
+
 class MoveLedger {
  public:
   using Totals = std::array<MovesByCause, kMoveCauses>;
@@ -39,14 +60,19 @@ class MoveLedger {
   void Add(MoveCause cause, const MovesByCause& moved);
   Totals Get() const;
 
-  // u8 version (1), u8 number of causes, per cause six varint64 in the order of MovesByCause.
-  std::string Encode() const;
+  // Before this opening.
+  LifetimeTotals before() const;
+
+  // u8 version (1), u8 number of causes, per cause six varint64 in the order of MovesByCause, then
+  // 21 varint64 in the order of LifetimeTotals. `since`: since opening; those before are added.
+  std::string Encode(const LifetimeTotals& since) const;
   // False if it is damaged; everything is then as before.
   bool Decode(std::string_view encoded);
 
  private:
   mutable std::mutex mutex_;
-  Totals totals_ = {};  // GUARDED_BY(mutex_)
+  Totals totals_ = {};     // GUARDED_BY(mutex_)
+  LifetimeTotals before_;  // GUARDED_BY(mutex_)
 };
 
 }  // namespace thermocline

@@ -18,6 +18,24 @@ uint64_t TierFigures::LiveBytes() const {
                                static_cast<double>(written));
 }
 
+LifetimeTotals TotalsOf(const TierReport& report) {
+  LifetimeTotals totals;
+  totals.from_memory = report.from_memory;
+  totals.absent = report.absent;
+  totals.user_bytes = report.user_bytes;
+  for (const TierFigures& figures : report.tiers) {
+    totals.tiers[static_cast<size_t>(figures.tier)] = {
+        .found = figures.found,
+        .written_bytes = figures.written_bytes,
+        .moved_in_records = figures.moved_in_records,
+        .moved_in_bytes = figures.moved_in_bytes,
+        .moved_out_records = figures.moved_out_records,
+        .moved_out_bytes = figures.moved_out_bytes,
+    };
+  }
+  return totals;
+}
+
 void ReadStoreFigures(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& shards,
                       TierFigures* figures) {
   for (rocksdb::ColumnFamilyHandle* shard : shards) {

@@ -51,8 +51,12 @@ struct TierReport {
   uint64_t promoted = 0;           // records
   uint64_t user_bytes = 0;         // of keys and values that the program wrote or deleted
   MoveLedger::Totals moves = {};   // by MoveCause, since the database was created
+  LifetimeTotals lifetime;         // likewise
   std::string trouble;             // why migration stands still; empty: it does not
 };
+
+// What the report says of the time since opening.
+LifetimeTotals TotalsOf(const TierReport& report);
 
 // Fills in what the store itself knows.
 void ReadStoreFigures(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& shards,
