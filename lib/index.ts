@@ -47,6 +47,7 @@ export type {
   TemperatureOptions,
   ThreadOptions,
 } from './options.ts';
+export type { PrefetchStats } from './prefetch-stats.ts';
 export type { KeyRange } from './range.ts';
 export type { LiveServer } from './serve/live-server.ts';
 export type { ServeOptions } from './serve/options.ts';

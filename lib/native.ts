@@ -1,4 +1,5 @@
 import addon from '#addon';
+import type { PrefetchStats } from './prefetch-stats.ts';
 
 /** What crosses to the engine when a database opens; every member is optional there. */
 export interface NativeOptions {
@@ -13,6 +14,8 @@ export interface NativeOptions {
   hotCache?: number;
   blockCache?: number;
   writeBuffer?: number;
+  prefetchBytes?: number;
+  prefetchSequence?: boolean;
   readThreads?: number;
   backgroundThreads?: number;
   maintenanceThreads?: number;
@@ -166,6 +169,7 @@ export interface NativeTiers {
     userBytes: number;
     trouble: string;
     shards: number;
+    prefetch?: PrefetchStats;
   };
 }
 

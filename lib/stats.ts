@@ -1,3 +1,4 @@
+import type { PrefetchStats } from './prefetch-stats.ts';
 import type { TierName } from './tier-options.ts';
 
 /** How often something was done since the database was opened, by all who share it. */
@@ -206,6 +207,8 @@ export interface Stats {
     /** Why it stands still; absent while it does not. */
     trouble?: string;
   };
+  /** Absent unless the database was opened with `prefetch`. */
+  prefetch?: PrefetchStats;
   perShard: ShardStats[];
   /** The last 1, 10 and 60 seconds. */
   rates: Record<'1s' | '10s' | '60s', WindowStats>;

@@ -6,6 +6,7 @@ import { invalid, ThermoclineError } from './error.ts';
 import type { NativeDatabase, NativeTierFigures, NativeTiers } from './native.ts';
 import { lifetimeOf, type TiersLifetime } from './tier-lifetime.ts';
 import { type MoveCause, type Moves, movesByCause } from './tier-moves.ts';
+import type { PrefetchStats } from './prefetch-stats.ts';
 import { type TierName, tierNumber } from './tier-options.ts';
 
 /** What to move with {@link Tiers.migrate}. */
@@ -81,6 +82,8 @@ export interface TiersReport {
   lifetime: TiersLifetime;
   /** What was moved by cause, since the database was created; kept every five minutes and at close. */
   moves: Record<MoveCause, Moves>;
+  /** What was read ahead; absent unless the database was opened with `prefetch`. */
+  prefetch?: PrefetchStats;
   /** Why migration stands still, such as a colder tier that is full; absent while it does not. */
   trouble?: string;
   cost: {
@@ -169,7 +172,7 @@ export class Tiers<K, V> {
    * ```
    */
   async report(): Promise<TiersReport> {
-    const { tiers, fromMemory, absent, promoted, moves, lifetime, userBytes, trouble } = await this.#report(
+    const { tiers, fromMemory, absent, promoted, moves, lifetime, userBytes, trouble, prefetch } = await this.#report(
       this.#open(),
     );
     const over = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
@@ -216,6 +219,7 @@ export class Tiers<K, V> {
         tiers.map(({ tier }) => tier),
       ),
       moves: movesByCause(moves),
+      ...(prefetch === undefined ? {} : { prefetch }),
       ...(trouble === '' ? {} : { trouble }),
       cost: { perMonth, allHotPerMonth, saved: allHotPerMonth === 0 ? 0 : 1 - perMonth / allHotPerMonth },
     };

@@ -1,9 +1,11 @@
-// npm run bench:tiers [-- compression | reads [options]]: what the tiers save and what they cost. Without a name, both.
+// npm run bench:tiers [-- compression | reads [options] | prefetch [options]]: what the tiers save and what they cost.
+// Without a name, all.
 
 import { measureCompression } from './compression.mjs';
+import { measurePrefetch } from './prefetch.mjs';
 import { measureReads } from './reads.mjs';
 
-const PARTS = { compression: measureCompression, reads: measureReads };
+const PARTS = { compression: measureCompression, reads: measureReads, prefetch: measurePrefetch };
 
 const [name, ...options] = process.argv.slice(2);
 if (name !== undefined && !Object.hasOwn(PARTS, name)) {

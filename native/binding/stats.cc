@@ -127,6 +127,33 @@ Napi::Object StoreToJs(Napi::Env env, const StoreGauges& store) {
   return object;
 }
 
+}  // namespace
+
+Napi::Object PrefetchToJs(Napi::Env env, const SequencePrefetcher::Stats& stats) {
+  const PrefetchTally& tally = stats.tally;
+  const uint64_t resolved = tally.used + tally.late + tally.unused;
+  const auto share = [](uint64_t part, uint64_t whole) {
+    return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+  };
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("active", Napi::Boolean::New(env, !stats.resting));
+  SetCount(object, "observedReads", tally.observed);
+  SetCount(object, "prefetchedRecords", tally.fetched);
+  SetCount(object, "usedRecords", tally.used);
+  SetCount(object, "lateRecords", tally.late);
+  SetCount(object, "unusedRecords", tally.unused);
+  SetNumber(object, "precision", share(tally.used, resolved));
+  SetNumber(object, "hitShare", share(tally.used, tally.observed));
+  SetNumber(object, "fetchSeconds", SecondsOf(tally.fetch_nanos));
+  SetCount(object, "calledOff", stats.called_off);
+  SetCount(object, "dropped", stats.dropped);
+  SetCount(object, "timesRested", stats.times_rested);
+  SetCount(object, "memoryBytes", stats.memory_bytes);
+  return object;
+}
+
+namespace {
+
 Napi::Object WindowToJs(Napi::Env env, const MetricsWindow& window) {
   Napi::Object object = Napi::Object::New(env);
   const double seconds = SecondsOf(window.nanos);
@@ -266,6 +293,7 @@ napi_value StatsToJs(Napi::Env env, Engine& engine, const Bounds& bounds) {
   stats.Set("stalls", StallsToJs(env, metrics.stalled));
   stats.Set("tiers", tiers);
   stats.Set("migration", migration);
+  if (gauges.prefetch) stats.Set("prefetch", PrefetchToJs(env, *gauges.prefetch));
   stats.Set("perShard", Napi::Value(env, ShardsToJs(env, engine.ShardReports())));
   stats.Set("rates", rates);
   return stats;

@@ -15,6 +15,7 @@ namespace thermocline {
 using Bounds = std::vector<uint64_t>;
 
 napi_value StatsToJs(Napi::Env env, Engine& engine, const Bounds& bounds);
+Napi::Object PrefetchToJs(Napi::Env env, const SequencePrefetcher::Stats& stats);
 napi_value SlowToJs(Napi::Env env, const std::vector<SlowOperation>& operations);
 
 }  // namespace thermocline

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include "binding/async_op.h"
 #include "binding/environment.h"
+#include "binding/stats.h"
 #include "binding/values.h"
 #include "engine/record/coding.h"
 #include "engine/tier/tier_page.h"
@@ -226,17 +228,20 @@ void TiersWrap::Page(const Napi::CallbackInfo& info) {
 }
 
 // report(ticket) -> { tiers, fromMemory, absent, promoted, moves by cause, userBytes, trouble,
-// shards }
+// shards, prefetch? }
 void TiersWrap::Report(const Napi::CallbackInfo& info) {
   struct Result {
     TierReport report;
     int shards = 0;
+    std::optional<SequencePrefetcher::Stats> prefetch;
   };
   auto op = std::make_shared<AsyncOp<Result>>(TicketOf(info));
   op->session = session_;
   op->execute = [session = session_](Result* result) {
     result->report = session->engine().ReportTiers();
-    result->shards = session->engine().Gauges().shards;
+    EngineGauges gauges = session->engine().Gauges();
+    result->shards = gauges.shards;
+    result->prefetch = gauges.prefetch;
     return Status();
   };
   op->to_js = [](napi_env env, Result& result) -> napi_value {
@@ -255,6 +260,7 @@ void TiersWrap::Report(const Napi::CallbackInfo& info) {
     object.Set("userBytes", NumberOf(env, report.user_bytes));
     object.Set("trouble", report.trouble);
     object.Set("shards", Napi::Number::New(env, result.shards));
+    if (result.prefetch) object.Set("prefetch", PrefetchToJs(env, *result.prefetch));
     return object;
   };
   StartAsync(Environment::Of(info.Env()), session_->engine().task_pool(), std::move(op));

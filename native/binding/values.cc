@@ -140,6 +140,8 @@ Status ReadOptions(const Napi::Object& object, EngineOptions* options) {
   ReadNumber(object, "hotCache", &options->memory.hot_cache);
   ReadNumber(object, "blockCache", &options->memory.block_cache);
   ReadNumber(object, "writeBuffer", &options->memory.write_buffer);
+  ReadNumber(object, "prefetchBytes", &options->memory.prefetch);
+  ReadBoolean(object, "prefetchSequence", &options->prefetch_sequence);
   ReadNumber(object, "readThreads", &options->threads.read);
   ReadNumber(object, "backgroundThreads", &options->threads.background);
   ReadNumber(object, "maintenanceThreads", &options->threads.maintenance);

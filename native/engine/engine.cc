@@ -137,6 +137,15 @@ Status Engine::OpenParts() {
   background_pool_ =
       pool("tc-background", options_.threads.maintenance, WorkClass::kBackground, kBackgroundNice);
   shard_pool_ = pool("tc-shard", kShardThreads, WorkClass::kBackground, 0);
+  if (options_.prefetch_sequence) {
+    prefetcher_ = std::make_unique<SequencePrefetcher>(
+        SequencePrefetcher::Dependencies{
+            .cache = cache_.get(),
+            .fetch = [this](std::string_view key,
+                            uint64_t hash) { return reader_->FetchAhead(key, hash); },
+            .rests = options_.prefetch_rests},
+        options_.memory.prefetch);
+  }
   reader_ = std::make_unique<PointReader>(PointReader::Dependencies{
       .db = store_.db(),
       .shards = shards_,
@@ -146,6 +155,7 @@ Status Engine::OpenParts() {
       .metrics = metrics_.get(),
       .tiers = tiered ? tiers_.get() : nullptr,
       .heat = heat_.get(),
+      .prefetcher = prefetcher_.get(),
       .on_colder_read =
           [this](int shard, std::string_view key, uint64_t hash) {
             if (migrator_) migrator_->Offer(shard, key, hash);
@@ -412,6 +422,7 @@ void Engine::KeepShardTimes() {
 void Engine::Close() {
   std::call_once(closed_, [this] {
     CloseMetrics();
+    if (prefetcher_) prefetcher_->Stop();
     if (auto_splitter_) auto_splitter_->Stop();
     if (auto_freezer_) auto_freezer_->Stop();
     if (migrator_) migrator_->Stop();
@@ -439,6 +450,7 @@ void Engine::Close() {
     resharder_.reset();
     migrator_.reset();
     reader_.reset();
+    prefetcher_.reset();
     stepper_.reset();
     // Only a log that has been synced may be held to be whole after the next boot.
     const bool whole =

@@ -5,6 +5,7 @@
 //   PointReader  single and batched reads                         read/
 //   Cursor       ordered walks over a read view                   read/
 //   HotCache     records in memory in front of the store          cache/
+//   SequencePrefetcher  reads likely ones into it ahead, if asked for    cache/
 //   ChangeFeed   the users' commits, out of the log               feed/
 //   TopicStore   append-only logs beside the store                topic/
 //   Outbox       messages that are committed with records         topic/
@@ -37,6 +38,7 @@
 #include "engine/backup/backup.h"
 #include "engine/backup/verify.h"
 #include "engine/cache/hot_cache.h"
+#include "engine/cache/sequence_prefetcher.h"
 #include "engine/clock.h"
 #include "engine/commit/committer.h"
 #include "engine/commit/transaction.h"
@@ -134,10 +136,11 @@ struct EngineGauges {
   uint64_t running_compactions = 0;
   uint64_t running_flushes = 0;
   uint64_t pending_compaction_bytes = 0;
-  std::vector<StoreGauges> stores;  // hot first
-  uint64_t absent = 0;              // reads that no tier could answer; 0 without colder tiers
-  uint64_t promoted = 0;            // records copied up
-  std::string trouble;              // why migration stands still; empty: it does not
+  std::vector<StoreGauges> stores;                    // hot first
+  std::optional<SequencePrefetcher::Stats> prefetch;  // none: it was not asked for
+  uint64_t absent = 0;    // reads that no tier could answer; 0 without colder tiers
+  uint64_t promoted = 0;  // records copied up
+  std::string trouble;    // why migration stands still; empty: it does not
 };
 
 class Engine {
@@ -230,6 +233,8 @@ class Engine {
   RecencySketch* recency(size_t level) {
     return level < recency_.size() ? recency_[level].get() : nullptr;
   }
+  // Null unless the options ask for it.
+  SequencePrefetcher* prefetcher() { return prefetcher_.get(); }
   // Splits and merges shards; null when read-only.
   Resharder* resharder() { return resharder_.get(); }
   // All null when read-only.
@@ -315,6 +320,8 @@ class Engine {
   std::unique_ptr<ThreadPool> shard_pool_;
   uint64_t shard_times_kept_ms_ = 0;  // the committer's thread's own, once open
   std::unique_ptr<PointReader> reader_;
+  std::unique_ptr<SequencePrefetcher>
+      prefetcher_;                        // reads through reader_, which tells it of reads
   std::unique_ptr<ChangeFeed> feed_;      // none when read-only, or turned off
   std::unique_ptr<Committer> committer_;  // none when read-only
   std::unique_ptr<topic::TopicStore> topics_;

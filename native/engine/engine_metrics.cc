@@ -69,6 +69,7 @@ EngineGauges Engine::Gauges() {
   gauges.sst_bytes = hot.table_bytes;
   gauges.running_compactions = hot.running_compactions;
   gauges.pending_compaction_bytes = hot.pending_compaction_bytes;
+  if (prefetcher_) gauges.prefetch = prefetcher_->GetStats();
   gauges.absent = reader_->tier_reads().absent.Total();
   if (stepper_) gauges.promoted = stepper_->promoted();
   gauges.trouble = Trouble();

@@ -50,6 +50,13 @@ Status Finish(EngineOptions* options) {
   if (std::max({memory.hot_cache, memory.block_cache, memory.write_buffer}) > kMaxMemoryBytes) {
     return {Code::kInvalidArgument, "a memory budget can be at most 1TB"};
   }
+  if (options->prefetch_sequence && memory.hot_cache == 0) {
+    return {Code::kInvalidArgument,
+            "prefetch reads into the hot cache, which memory.hotCache or the preset turns off"};
+  }
+  if (memory.prefetch < kMiB || memory.prefetch > kMaxMemoryBytes) {
+    return {Code::kInvalidArgument, "memory.prefetch must be at least 1MB and at most 1TB"};
+  }
   if (options->memory.write_buffer < kMiB) {
     return {Code::kInvalidArgument, "memory.writeBuffer must be at least 1MB"};
   }

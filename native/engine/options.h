@@ -38,6 +38,7 @@ struct MemoryBudget {
   size_t hot_cache = 64 * kMiB;      // record cache (cache/hot_cache.h); 0 turns it off
   size_t block_cache = 128 * kMiB;   // RocksDB blocks, indexes and filters of all shards
   size_t write_buffer = 128 * kMiB;  // memtables of all shards together
+  size_t prefetch = 16 * kMiB;       // what predictive prefetch has learned, where it is asked for
 };
 
 // Far above any machine; RocksDB's cache dies on budgets that no address space holds.
@@ -85,6 +86,11 @@ struct EngineOptions {
   // was created otherwise is refused; else it is opened as it was created.
   bool without_log = false;
   bool log_given = false;
+
+  // Reads records ahead that are likely asked for next (cache/sequence_prefetcher.h).
+  bool prefetch_sequence = false;
+  // Whether that rests while it does not pay. False: for tests, which have no disk to wait for.
+  bool prefetch_rests = true;
 
   // Write path. Bytes are counted as packed by the caller.
   size_t min_group_bytes = 64 * kKiB;  // the target size of a WriteBatch adapts between these two;

@@ -34,7 +34,8 @@ uint64_t NextDelete(uint64_t version) { return (version + 9) / 10 * 10; }
 
 class Race {
  public:
-  Race(size_t capacity, bool with_clears) : cache_(capacity), with_clears_(with_clears) {
+  Race(size_t capacity, bool with_clears, bool ahead = false)
+      : cache_(capacity), with_clears_(with_clears), ahead_(ahead) {
     for (int i = 0; i < kKeys; ++i) {
       keys_[i] = "key" + std::to_string(i);
       // Three counters for all keys, so that groups share them.
@@ -176,6 +177,10 @@ class Race {
       ASSERT_GE(version, floor);
       seen[i] = version;
       Pause(random);
+      if (ahead_ && random() % 2 == 0) {  // what this reader knows, it has from the store
+        cache_.FillAhead(keys_[i], hashes_[i], ticket, ValueOf(version), 0, IsDelete(version));
+        continue;
+      }
       const bool filled = IsDelete(version)
                               ? cache_.FillAbsent(keys_[i], hashes_[i], ticket)
                               : cache_.Fill(keys_[i], hashes_[i], ticket, ValueOf(version), 0);
@@ -185,6 +190,7 @@ class Race {
 
   HotCache cache_;
   const bool with_clears_;
+  const bool ahead_;
   std::array<std::string, kKeys> keys_;
   std::array<uint64_t, kKeys> hashes_;
   std::array<std::atomic<uint64_t>, kKeys> store_{};
@@ -204,6 +210,10 @@ TEST(HotCacheRaceTest, NoReadIsOlderThanAnAcknowledgedWrite) {
 
 TEST(HotCacheRaceTest, NoReadIsOlderThanAnAcknowledgedWriteWithClearsBetween) {
   Race(1 << 20, true).Run(4, std::chrono::milliseconds(800));
+}
+
+TEST(HotCacheRaceTest, NoReadIsOlderThanAnAcknowledgedWriteWhereRecordsAreReadAhead) {
+  Race(1 << 20, true, /*ahead=*/true).Run(4, std::chrono::milliseconds(800));
 }
 
 TEST(HotCacheRaceTest, NoReadIsOlderThanAnAcknowledgedWriteWhileEvicting) {

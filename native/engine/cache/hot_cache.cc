@@ -30,26 +30,38 @@ HotCache::HotCache(size_t capacity_bytes) : stripe_count_(StripeCount(capacity_b
 HotCache::~HotCache() = default;
 
 bool HotCache::FillEntry(std::string_view key, uint64_t hash, FillTicket ticket,
-                         std::string_view value, uint64_t expiry_ms, bool absent) {
+                         std::string_view value, uint64_t expiry_ms, bool absent, bool ahead) {
   // Looking first without the lock spares the copy when a write has come between.
   if (!enabled() || !StillValid(hash, ticket)) return false;
   HotCacheStripe& stripe = StripeOf(hash);
   if (!stripe.Fits(HotCacheEntry::Size(key.size(), value.size()))) return false;
   HotCacheEntry* entry = HotCacheEntry::New(key, hash, value, expiry_ms, absent);
+  entry->ahead = ahead;
   HotCacheGarbage garbage;
   std::lock_guard lock(stripe.mutex);
   if (!StillValid(hash, ticket)) {
     garbage.Add(entry);
     return false;
   }
-  if (stripe.Find(key, hash) != nullptr) {
+  if (HotCacheEntry* there = stripe.Find(key, hash)) {
     // Another reader was faster. With two valid tickets both read the same version.
     garbage.Add(entry);
-    return true;
+    if (there->ahead && !ahead) {
+      stripe.Admit(there);
+      ++stripe.stats.ahead.late;
+    }
+    return !ahead;
   }
   stripe.Insert(entry, &garbage);
-  ++stripe.stats.fills;
+  ++(ahead ? stripe.stats.ahead.filled : stripe.stats.fills);
   return true;
+}
+
+bool HotCache::Contains(std::string_view key, uint64_t hash) {
+  if (!enabled()) return false;
+  HotCacheStripe& stripe = StripeOf(hash);
+  std::lock_guard lock(stripe.mutex);
+  return stripe.Find(key, hash) != nullptr;
 }
 
 bool HotCache::BeginWrite(std::string_view key, uint64_t hash) {
@@ -146,6 +158,10 @@ HotCache::Stats HotCache::GetStats() const {
     stats.misses += counted.misses;
     stats.fills += counted.fills;
     stats.evictions += counted.evictions;
+    stats.ahead.filled += counted.ahead.filled;
+    stats.ahead.used += counted.ahead.used;
+    stats.ahead.late += counted.ahead.late;
+    stats.ahead.unused += counted.ahead.unused;
     stats.bytes += stripes_[i].bytes();
     stats.entries += stripes_[i].count();
   }

@@ -93,6 +93,7 @@ class HotCache {
     uint64_t evictions = 0;
     uint64_t bytes = 0;
     uint64_t entries = 0;
+    AheadStats ahead;
   };
 
   // 0 disables the cache: every call is a cheap miss or does nothing.
@@ -108,9 +109,11 @@ class HotCache {
   // On kValue has called fn(std::string_view value, uint64_t expiry_ms) under a lock: copy and
   // return, call nothing of this cache. now_ms() gives Unix milliseconds and is called, under the
   // lock, only for entries that expire. An expired record is kAbsent: expiry never uncovers an
-  // older value, in any tier.
+  // older value, in any tier. *first_use becomes true if the entry was read ahead and this is the
+  // first that asks for it.
   template <class Clock, class Fn>
-  Found Get(std::string_view key, uint64_t hash, Clock&& now_ms, Fn&& fn) {
+  Found Get(std::string_view key, uint64_t hash, Clock&& now_ms, Fn&& fn,
+            bool* first_use = nullptr) {
     if (!enabled()) return Found::kMiss;
     HotCacheStripe& stripe = StripeOf(hash);
     std::lock_guard lock(stripe.mutex);
@@ -124,7 +127,13 @@ class HotCache {
       ++stripe.stats.negative_hits;
       return Found::kAbsent;
     }
-    HotCacheStripe::Touch(entry);
+    if (entry->ahead) [[unlikely]] {
+      stripe.Admit(entry);
+      ++stripe.stats.ahead.used;
+      if (first_use != nullptr) *first_use = true;
+    } else {
+      HotCacheStripe::Touch(entry);
+    }
     if (entry->absent) {
       ++stripe.stats.negative_hits;
       return Found::kAbsent;
@@ -151,6 +160,14 @@ class HotCache {
   bool FillAbsent(std::string_view key, uint64_t hash, FillTicket ticket) {
     return FillEntry(key, hash, ticket, {}, 0, true);
   }
+  // The same for what nobody has asked for yet; `absent`: the store has no such key. True if it was
+  // cached by this call.
+  bool FillAhead(std::string_view key, uint64_t hash, FillTicket ticket, std::string_view value,
+                 uint64_t expiry_ms, bool absent) {
+    return FillEntry(key, hash, ticket, value, expiry_ms, absent, /*ahead=*/true);
+  }
+  // Whether there is an entry, served or pending. Counts as no read.
+  bool Contains(std::string_view key, uint64_t hash);
 
   // --- Writer side. REQUIRES: one thread at a time, in the order given at the top. ---
 
@@ -201,7 +218,7 @@ class HotCache {
            epoch_.load(std::memory_order_relaxed) == ticket.epoch;
   }
   bool FillEntry(std::string_view key, uint64_t hash, FillTicket ticket, std::string_view value,
-                 uint64_t expiry_ms, bool absent);
+                 uint64_t expiry_ms, bool absent, bool ahead = false);
   void PublishEntry(std::string_view key, uint64_t hash, std::string_view value, uint64_t expiry_ms,
                     bool absent);
 

@@ -14,6 +14,10 @@
 namespace thermocline {
 namespace {
 
+// See the header: a tenth of the bytes, every eighth eviction.
+constexpr size_t kAheadShare = 10;
+constexpr uint32_t kAheadTurn = 8;
+
 size_t BlockBytes(void* block) {
 #if defined(__APPLE__)
   return malloc_size(block);
@@ -38,6 +42,7 @@ HotCacheEntry* HotCacheEntry::New(std::string_view key, uint64_t hash, std::stri
       .absent = absent,
       .pending = false,
       .in_main = false,
+      .ahead = false,
       .key_size = static_cast<uint32_t>(key.size()),
       .value_size = static_cast<uint32_t>(value.size()),
   };
@@ -105,10 +110,19 @@ void HotCacheStripe::Insert(HotCacheEntry* entry, HotCacheGarbage* garbage) {
   size_t i = entry->hash & kTagMask & mask_;
   while (slots_[i] != 0) i = (i + 1) & mask_;
   slots_[i] = Pack(entry);
-  entry->in_main = ghosts_.Take(entry->hash);
+  // A guess is no return: the ghost waits for the read.
+  entry->in_main = !entry->ahead && ghosts_.Take(entry->hash);
   QueueOf(entry).Push(entry, charge);
   ++count_;
   entry_bytes_ += charge;
+}
+
+void HotCacheStripe::Admit(HotCacheEntry* entry) {
+  const size_t charge = entry->Charge();
+  ahead_.Unlink(entry, charge);
+  entry->ahead = false;
+  entry->in_main = ghosts_.Take(entry->hash);
+  QueueOf(entry).Push(entry, charge);
 }
 
 void HotCacheStripe::Replace(HotCacheEntry* old, HotCacheEntry* fresh, HotCacheGarbage* garbage) {
@@ -117,6 +131,7 @@ void HotCacheStripe::Replace(HotCacheEntry* old, HotCacheEntry* fresh, HotCacheG
   slots_[SlotIndexOf(old)] = Pack(fresh);
   fresh->frequency = old->frequency;
   fresh->in_main = old->in_main;
+  fresh->ahead = old->ahead;
   fresh->newer = old->newer;
   fresh->older = old->older;
   Queue& queue = QueueOf(fresh);
@@ -130,6 +145,7 @@ void HotCacheStripe::Replace(HotCacheEntry* old, HotCacheEntry* fresh, HotCacheG
 
 void HotCacheStripe::Remove(HotCacheEntry* entry, HotCacheGarbage* garbage) {
   const size_t charge = entry->Charge();
+  if (entry->ahead) ++stats.ahead.unused;
   EraseSlot(SlotIndexOf(entry));
   QueueOf(entry).Unlink(entry, charge);
   --count_;
@@ -153,9 +169,10 @@ void HotCacheStripe::RemovePending(uint64_t hash, HotCacheGarbage* garbage) {
 }
 
 void HotCacheStripe::Clear(HotCacheGarbage* garbage) {
-  for (Queue* queue : {&small_, &main_}) {
+  for (Queue* queue : {&small_, &main_, &ahead_}) {
     for (HotCacheEntry* entry = queue->oldest; entry != nullptr;) {
       HotCacheEntry* next = entry->newer;
+      if (entry->ahead) ++stats.ahead.unused;
       garbage->Add(entry);
       entry = next;
     }
@@ -211,6 +228,7 @@ void HotCacheStripe::MakeRoom(size_t charge, HotCacheGarbage* garbage) {
 
 // REQUIRES: count_ != 0.
 void HotCacheStripe::EvictOne(HotCacheGarbage* garbage) {
+  if (EvictAhead(garbage)) return;
   for (;;) {
     if (small_.oldest != nullptr && (small_.bytes > capacity_ / 10 || main_.oldest == nullptr)) {
       HotCacheEntry* entry = small_.oldest;
@@ -236,6 +254,18 @@ void HotCacheStripe::EvictOne(HotCacheGarbage* garbage) {
       main_.Push(entry, charge);
     }
   }
+}
+
+// Whether it was the turn of what was read ahead.
+bool HotCacheStripe::EvictAhead(HotCacheGarbage* garbage) {
+  if (ahead_.oldest == nullptr) return false;
+  const bool alone = small_.oldest == nullptr && main_.oldest == nullptr;
+  if (ahead_.bytes <= capacity_ / kAheadShare && !alone && ++evictions_to_ahead_ < kAheadTurn) {
+    return false;
+  }
+  evictions_to_ahead_ = 0;
+  Drop(ahead_.oldest, garbage);
+  return true;
 }
 
 void HotCacheStripe::Drop(HotCacheEntry* entry, HotCacheGarbage* garbage) {

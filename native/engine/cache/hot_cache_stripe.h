@@ -12,7 +12,8 @@
 // HotCacheGarbage so that they can be freed after the lock is released.
 //
 // Invariants:
-// 1. An entry is in the table if and only if it is in one of the queues; the stripe owns it.
+// 1. An entry is in the table if and only if it is in one of the queues; the stripe owns it. It is
+//    in the queue of what was read ahead if and only if it has `ahead`; then it is not `in_main`.
 // 2. bytes() counts every entry by what malloc gave for it, and the tables; outside a call it is
 //    at most the capacity, unless the smallest tables alone are more.
 #pragma once
@@ -36,6 +37,7 @@ struct HotCacheEntry {
   uint64_t absent : 1;      // the store has no such key; no value
   uint64_t pending : 1;     // being written: not served (hot_cache.h)
   uint64_t in_main : 1;
+  uint64_t ahead : 1;  // read ahead, and not asked for yet
   uint32_t key_size;
   uint32_t value_size;
 
@@ -106,6 +108,14 @@ class HotCacheGhosts {
   size_t mask_ = 0;
 };
 
+// What became of the entries that were read ahead. The rest is still waiting to be asked for.
+struct AheadStats {
+  uint64_t filled = 0;
+  uint64_t used = 0;    // answered a read
+  uint64_t late = 0;    // a reader of the store was as fast
+  uint64_t unused = 0;  // left before anybody asked
+};
+
 class alignas(64) HotCacheStripe {
  public:
   struct Stats {
@@ -114,6 +124,7 @@ class alignas(64) HotCacheStripe {
     uint64_t misses = 0;
     uint64_t fills = 0;
     uint64_t evictions = 0;
+    AheadStats ahead;
   };
 
   HotCacheStripe() { Resize(kMinSlots); }
@@ -130,6 +141,9 @@ class alignas(64) HotCacheStripe {
   static void Touch(HotCacheEntry* entry) {
     if (entry->frequency < 3) ++entry->frequency;
   }
+
+  // What was read ahead has been asked for: it is an entry like others now.
+  void Admit(HotCacheEntry* entry);
 
   // Takes ownership; evicts until the entry fits. REQUIRES: Find(key) is null; Fits(its charge).
   void Insert(HotCacheEntry* entry, HotCacheGarbage* garbage);
@@ -183,12 +197,15 @@ class alignas(64) HotCacheStripe {
     void Unlink(HotCacheEntry* entry, size_t charge);
   };
 
-  Queue& QueueOf(const HotCacheEntry* entry) { return entry->in_main ? main_ : small_; }
+  Queue& QueueOf(const HotCacheEntry* entry) {
+    return entry->in_main ? main_ : entry->ahead ? ahead_ : small_;
+  }
   size_t SlotIndexOf(HotCacheEntry* entry) const;
   void EraseSlot(size_t index);
   void Resize(size_t slots);
   void MakeRoom(size_t charge, HotCacheGarbage* garbage);
   void EvictOne(HotCacheGarbage* garbage);
+  bool EvictAhead(HotCacheGarbage* garbage);
   void Drop(HotCacheEntry* entry, HotCacheGarbage* garbage);
   size_t table_bytes() const { return (mask_ + 1) * sizeof(Slot) + ghosts_.bytes(); }
 
@@ -205,6 +222,8 @@ class alignas(64) HotCacheStripe {
   size_t capacity_ = 0;
   Queue small_;
   Queue main_;
+  Queue ahead_;
+  uint32_t evictions_to_ahead_ = 0;  // since one of ahead_ was evicted
   HotCacheGhosts ghosts_;
 };
 

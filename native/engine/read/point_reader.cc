@@ -65,6 +65,7 @@ Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadVie
     return FrozenError(shards.table.shards()[static_cast<size_t>(shard)]);
   }
   NoteReads(shards, static_cast<size_t>(shard), 1);
+  const SequencePrefetcher::Reading reading(deps_.prefetcher);
   int level = 0;
   const rocksdb::Status s =
       AskStores(shard, shards, view, {key.data(), key.size()}, stored, &level);
@@ -92,7 +93,7 @@ Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadVie
 
 rocksdb::Status PointReader::AskStores(int shard, const Shards& shards, const ReadView* view,
                                        const rocksdb::Slice& key, rocksdb::PinnableSlice* stored,
-                                       int* level) {
+                                       int* level, bool counted) {
   rocksdb::ReadOptions options;
   if (view != nullptr) options.snapshot = view->snapshot();
   rocksdb::ColumnFamilyHandle* const family = shards.handles[static_cast<size_t>(shard)];
@@ -105,13 +106,33 @@ rocksdb::Status PointReader::AskStores(int shard, const Shards& shards, const Re
       s = below.Get(shard, key, stored, level);
       if (below.Again()) continue;
     }
-    if (s.ok()) {
+    if (counted && s.ok()) {
       CountTier(*level, view == nullptr, shard, key);
-    } else if (s.IsNotFound()) {
+    } else if (counted && s.IsNotFound()) {
       tier_reads_.absent.Add();
     }
     return s;
   }
+}
+
+bool PointReader::FetchAhead(std::string_view key, uint64_t hash) {
+  // As GetStored: the ticket first.
+  const HotCache::FillTicket ticket = deps_.cache->BeginFill(hash);
+  if (!ticket.can_fill() || deps_.cache->Contains(key, hash)) return false;
+  const std::shared_ptr<const Shards> shards = deps_.shards.Load();
+  const int shard = shards->IndexOf(key);
+  if (shards->table.any_frozen() && shards->table.IsFrozen(shard)) return false;
+  rocksdb::PinnableSlice stored;
+  int level = 0;
+  const rocksdb::Status s = AskStores(shard, *shards, nullptr, {key.data(), key.size()}, &stored,
+                                      &level, /*counted=*/false);
+  if (s.IsNotFound()) return deps_.cache->FillAhead(key, hash, ticket, {}, 0, /*absent=*/true);
+  Envelope envelope;
+  if (!s.ok() || !DecodeEnvelope({stored.data(), stored.size()}, &envelope)) return false;
+  const uint64_t now = envelope.expiry_ms == 0 ? 0 : deps_.clock->NowMs();
+  const bool absent = envelope.is_tombstone() || IsExpired(envelope, now);
+  if (absent) return deps_.cache->FillAhead(key, hash, ticket, {}, 0, /*absent=*/true);
+  return deps_.cache->FillAhead(key, hash, ticket, envelope.payload, envelope.expiry_ms, false);
 }
 
 void PointReader::CountTier(int level, bool present, int shard, const rocksdb::Slice& key) {
@@ -150,7 +171,7 @@ bool PointReader::Start(const std::shared_ptr<ReadBatch>& batch) {
   batch->began_nanos = NowNanos();
   batch->results.assign(batch->count, ResultRef{});
   try {
-    if (AskCache(batch.get())) return true;
+    if (AskCacheForAll(batch.get())) return true;
   } catch (const std::exception& error) {
     batch->status = {Code::kInvalidArgument, std::string("a read failed: ") + error.what()};
     return true;
@@ -180,11 +201,13 @@ bool PointReader::StartPlanned(const std::shared_ptr<ReadBatch>& batch, const St
 }
 
 // Returns true if nothing is left to read.
-bool PointReader::AskCache(ReadBatch* batch) {
+bool PointReader::AskCacheForAll(ReadBatch* batch) {
   const char* p = batch->packed.get();
   const char* const limit = p + batch->packed_size;
   const bool ask = batch->ask_cache && batch->view == nullptr;
   ArenaWriter writer(&batch->arenas);
+  bool predict = false;
+  uint64_t last = 0;  // of those that the prefetcher observed
   for (uint32_t i = 0; i < batch->count; i++) {
     uint32_t size = 0;
     p = GetVarint32(p, limit, &size);
@@ -198,12 +221,19 @@ bool PointReader::AskCache(ReadBatch* batch) {
     const uint64_t hash = HashKey(key);
     Cached cached = Cached::kMiss;
     if (ask) {
-      cached = GetCached(key, hash, [&](std::string_view value) {
+      bool observe = false;
+      const auto keep = [&](std::string_view value) {
         batch->results[i] = Keep(*batch, value, &writer);
-      });
+      };
+      cached = AskCache(key, hash, keep, &observe);
+      if (observe) [[unlikely]] {
+        predict = deps_.prefetcher->Note(key, hash);
+        last = hash;
+      }
     }
     if (cached == Cached::kMiss) batch->missing.push_back({key, hash, i, 0});
   }
+  if (predict) deps_.prefetcher->Predict(last);
   return batch->missing.empty();
 }
 
@@ -321,6 +351,7 @@ void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, Aren
   // If the table was switched since the batch was planned, what the replaced family shows may be
   // older than the tickets. It is still an answer, since the batch is older too.
   const bool fill = view == nullptr && deps_.shards.Load() == batch->shards;
+  const SequencePrefetcher::Reading reading(deps_.prefetcher);
   if (count == 1) {
     int level = 0;
     scratch.statuses[0] =

@@ -8,6 +8,7 @@
 // Invariants:
 //   - A value enters the hot cache only under a ticket taken before the store was read (I9).
 //   - Reads on a view neither ask nor fill the hot cache.
+//   - A read ahead (FetchAhead) is no read: it is not counted, and its value waits apart.
 //   - An expired record reads as missing at the view's clock, or now (I7).
 //
 // Thread safety: all methods from any thread. A ReadBatch belongs to its caller until Start and
@@ -25,6 +26,7 @@
 
 #include "engine/cache/heat_sketch.h"
 #include "engine/cache/hot_cache.h"
+#include "engine/cache/sequence_prefetcher.h"
 #include "engine/clock.h"
 #include "engine/metrics/metrics.h"
 #include "engine/platform/thread_pool.h"
@@ -81,8 +83,9 @@ class PointReader {
     EngineClock* clock = nullptr;
     ThreadPool* pool = nullptr;
     Metrics* metrics = nullptr;
-    TierSet* tiers = nullptr;    // null: there is the hot store alone
-    HeatSketch* heat = nullptr;  // counts reads; null likewise
+    TierSet* tiers = nullptr;                  // null: there is the hot store alone
+    HeatSketch* heat = nullptr;                // counts reads; null likewise
+    SequencePrefetcher* prefetcher = nullptr;  // observes what the hot cache lacked; may be null
     // Told of each read of the present that a colder store answered. May be null.
     std::function<void(int shard, std::string_view key, uint64_t hash)> on_colder_read;
     // Thaws these shards, by id, then calls `done` on a thread that may wait. Null: reads of frozen
@@ -97,12 +100,12 @@ class PointReader {
   // Asks the hot cache alone. fn(std::string_view) sees the value under the cache's lock.
   template <class Fn>
   Cached GetCached(std::string_view key, uint64_t hash, Fn&& fn) {
-    const HotCache::Found found = deps_.cache->Get(
-        key, hash, [this] { return deps_.clock->NowMs(); },
-        [&](std::string_view value, uint64_t) { fn(value); });
-    if (found != HotCache::Found::kMiss) NoteHit(key, hash);
-    if (found == HotCache::Found::kValue) return Cached::kValue;
-    return found == HotCache::Found::kAbsent ? Cached::kAbsent : Cached::kMiss;
+    bool observe = false;
+    const Cached cached = AskCache(key, hash, fn, &observe);
+    if (observe) [[unlikely]] {
+      deps_.prefetcher->Observe(key, hash);
+    }
+    return cached;
   }
 
   // Reads the stores on the calling thread and fills the hot cache (without a view). ERR_FROZEN
@@ -121,10 +124,29 @@ class PointReader {
   // goes on and will call done().
   bool Start(const std::shared_ptr<ReadBatch>& batch);
 
+  // Reads a record into the hot cache that nobody has asked for, as the present has it. False: it
+  // was not needed there, or could not be read, which whoever asks for it will hear.
+  bool FetchAhead(std::string_view key, uint64_t hash);
+
   // Of reads that reached the stores; zero without colder tiers.
   const TierReadCounters& tier_reads() const { return tier_reads_; }
 
  private:
+  // *observe: the prefetcher should hear of it.
+  template <class Fn>
+  Cached AskCache(std::string_view key, uint64_t hash, Fn&& fn, bool* observe) {
+    bool first_use = false;
+    const HotCache::Found found = deps_.cache->Get(
+        key, hash, [this] { return deps_.clock->NowMs(); },
+        [&](std::string_view value, uint64_t) { fn(value); }, &first_use);
+    if (found == HotCache::Found::kMiss) {
+      *observe = deps_.prefetcher != nullptr;
+      return Cached::kMiss;
+    }
+    NoteHit(key, hash);
+    *observe = first_use;  // which there is only where there is a prefetcher
+    return found == HotCache::Found::kValue ? Cached::kValue : Cached::kAbsent;
+  }
   // One place per thread for both samples: finding it costs more than drawing them.
   void NoteHit(std::string_view key, uint64_t hash) {
     struct Samples {
@@ -146,11 +168,12 @@ class PointReader {
                    rocksdb::PinnableSlice* stored, std::string_view* value, bool* found);
   // Asks the stores, hotter first. *level: which one had the key.
   rocksdb::Status AskStores(int shard, const Shards& shards, const ReadView* view,
-                            const rocksdb::Slice& key, rocksdb::PinnableSlice* stored, int* level);
+                            const rocksdb::Slice& key, rocksdb::PinnableSlice* stored, int* level,
+                            bool counted = true);
   void CountTier(int level, bool present, int shard, const rocksdb::Slice& key);
   void AskColder(const ReadBatch& batch, const Shards& shards, const TieredRead& below,
                  uint32_t begin, size_t count);
-  bool AskCache(ReadBatch* batch);
+  bool AskCacheForAll(ReadBatch* batch);
   void Plan(ReadBatch* batch);
   // The frozen shards that a planned batch needs, by id.
   static std::vector<uint32_t> FrozenOf(const ReadBatch& batch);
