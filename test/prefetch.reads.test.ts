@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { suite } from 'uvu';
-import { type Database, type OpenOptions, open } from '../lib/index.ts';
+import { type OpenOptions, open } from '../lib/index.ts';
 import { rejects } from './helpers/expect.ts';
 import { seeded } from './helpers/random.ts';
 import { Workspace } from './helpers/workspace.ts';
@@ -13,20 +13,20 @@ test.after(() => space.clean());
 
 const RECORDS = 2000;
 const keyOf = (n: number) => `key/${String(n).padStart(4, '0')}`;
-const valueOf = (n: number) => `value ${n} `.padEnd(500, 'v');
+const recordOf = (n: number) => `value ${n} `.padEnd(500, 'v');
 /** An order in which neighbours are in different blocks. */
 const nth = (i: number) => (i * 617) % RECORDS;
 
 /** A store in memory alone never pays, so the records lie on a disk that takes 100 µs. */
 const SLOW: OpenOptions = { tiers: { warm: { simulatedDisk: 'sata', blockCache: '64KB' } } };
 
-async function slow(location: string): Promise<Database<string, string>> {
+async function slow(location: string) {
   const filled = await open(location, { tiers: { warm: {} }, valueEncoding: 'utf8' });
-  await filled.putMany(Array.from({ length: RECORDS }, (_, i) => [keyOf(i), valueOf(i)] as const));
+  await filled.putMany(Array.from({ length: RECORDS }, (_, i) => [keyOf(i), recordOf(i)] as const));
   await filled.tiers.migrate({ from: 'hot', to: 'warm' });
   await filled.close();
-  const options = { ...SLOW, prefetch: 'sequence', memory: { hotCache: '128KB' }, valueEncoding: 'utf8' } as const;
-  return space.adopt(await open(location, options));
+  const options = { ...SLOW, prefetch: 'sequence', memory: { hotCache: '128KB' } } as const;
+  return space.adopt(await open(location, { ...options, valueEncoding: 'utf8' }));
 }
 
 test('other values of the option are refused, and so is a database without a hot cache', async () => {
@@ -67,7 +67,7 @@ test('what is read again and again in the same order is read ahead, and the repo
     const { usedRecords } = db.stats().prefetch ?? assert.fail('it is on');
     if (usedRecords >= 100) break;
     assert.ok(Date.now() < deadline, `only ${usedRecords} records were read ahead and used`);
-    for (let i = 0; i < 1000; i++) assert.equal(await db.get(keyOf(nth(i))), valueOf(nth(i)));
+    for (let i = 0; i < 1000; i++) assert.equal(await db.get(keyOf(nth(i))), recordOf(nth(i)));
   }
   const stats = db.stats().prefetch ?? assert.fail('it is on');
   const report = (await db.tiers.report()).prefetch ?? assert.fail('it is on');
@@ -85,7 +85,7 @@ test('what is read again and again in the same order is read ahead, and the repo
 test('reads equal a map while records are read ahead, written, deleted, moved and expire', () =>
   seeded(async (random) => {
     const db = await slow(space.folder());
-    const model = new Map(Array.from({ length: RECORDS }, (_, i) => [keyOf(i), valueOf(i)]));
+    const model = new Map(Array.from({ length: RECORDS }, (_, i) => [keyOf(i), recordOf(i)]));
     for (let step = 0; step < 500; step++) {
       const at = random.below(512);
       const key = keyOf(nth(at));

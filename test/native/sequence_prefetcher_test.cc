@@ -382,7 +382,7 @@ TEST(SequencePrefetcherTest, ItPaysWhenHalfIsUsedAndMoreIsSavedThanSpent) {
   memory.fetch_nanos = 1000 * 4000;
   EXPECT_FALSE(PrefetchPays(memory)) << "what comes out of memory is not worth a thread's waking";
   PrefetchTally rare = good;
-  rare.observed = 10'000'000;
+  rare.observed = 1'000'000;
   EXPECT_FALSE(PrefetchPays(rare)) << "observing costs more than it saves";
   EXPECT_FALSE(PrefetchPays(PrefetchTally{}));
 }

@@ -126,6 +126,8 @@ bool PointReader::FetchAhead(std::string_view key, uint64_t hash) {
   int level = 0;
   const rocksdb::Status s = AskStores(shard, *shards, nullptr, {key.data(), key.size()}, &stored,
                                       &level, /*counted=*/false);
+  // It is promoted if it is hot, and that its readers alone decide.
+  if (s.ok() && level > 0 && deps_.on_colder_read) deps_.on_colder_read(shard, key, hash);
   if (s.IsNotFound()) return deps_.cache->FillAhead(key, hash, ticket, {}, 0, /*absent=*/true);
   Envelope envelope;
   if (!s.ok() || !DecodeEnvelope({stored.data(), stored.size()}, &envelope)) return false;
