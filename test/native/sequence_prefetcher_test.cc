@@ -290,35 +290,6 @@ TEST(SequencePrefetcherTest, KeysTooLongToRememberAreLeftAlone) {
   EXPECT_THAT(one.Fetched(), UnorderedElementsAre("b"));
 }
 
-TEST(SequencePrefetcherTest, WhilePredictionsComeTrueOnceIsEnough) {
-  Prefetching one(/*rests=*/false);
-  const auto walk = [&](const std::string& name) {
-    one.ReadAll({name + "1", name + "2"});
-    one.Elsewhere();
-  };
-  // Seen once is not enough at first.
-  walk("x");
-  one.Clear();
-  one.Read("x1");
-  EXPECT_THAT(one.Fetched(), IsEmpty());
-  one.Elsewhere();
-  // Pairs that are seen three times; the third time the second one was read ahead.
-  for (int i = 0; i < 3000 && !one.stats().eager; i++) {
-    const std::string name = "pair" + std::to_string(i) + "-";
-    walk(name);
-    walk(name);
-    one.Read(name + "1");
-    (void)one.Fetched();
-    one.Read(name + "2");
-    one.Elsewhere();
-  }
-  ASSERT_TRUE(one.stats().eager);
-  walk("y");
-  one.Clear();
-  one.Read("y1");
-  EXPECT_TRUE(one.Fetched().contains("y2"));
-}
-
 TEST(SequencePrefetcherTest, ASlowDiskIsReadAheadInThePausesOfItsReadersAlone) {
   Prefetching one;
   one.TakeTime(std::chrono::milliseconds(2));

@@ -36,9 +36,9 @@ class Table {
             {keys.begin() + static_cast<long>(i) + 1, keys.begin() + static_cast<long>(end)});
     }
   }
-  std::vector<std::string> Likely(const std::string& key, bool eager = false) {
+  std::vector<std::string> Likely(const std::string& key) {
     std::array<uint64_t, SequenceTable::kLinks> followers;
-    const size_t count = table_.Likely(HashKey(key), eager, &followers);
+    const size_t count = table_.Likely(HashKey(key), &followers);
     std::vector<std::string> keys;
     for (size_t i = 0; i < count; i++) {
       SequenceKey follower;
@@ -56,15 +56,7 @@ TEST(SequenceTableTest, WhatWasSeenOnceIsNoPattern) {
   Table table;
   table.Walk({"a", "b", "c"});
   EXPECT_THAT(table.Likely("a"), IsEmpty());
-  EXPECT_THAT(table.Likely("never", /*eager=*/true), IsEmpty());
-}
-
-TEST(SequenceTableTest, WhoAsksEagerlyTakesOnceForAPatternUntilItIsBroken) {
-  Table table;
-  table.Walk({"a", "b", "c"});
-  EXPECT_THAT(table.Likely("a", /*eager=*/true), ElementsAre("b", "c"));
-  table.Walk({"a", "b", "d"});
-  EXPECT_THAT(table.Likely("a", /*eager=*/true), ElementsAre("b"));
+  EXPECT_THAT(table.Likely("never"), IsEmpty());
 }
 
 TEST(SequenceTableTest, WhatFollowedTwiceIsLikelyWithinTheWindow) {

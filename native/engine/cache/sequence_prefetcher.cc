@@ -95,7 +95,7 @@ void SequencePrefetcher::LearnOldest(Stream* stream) {
 
 void SequencePrefetcher::Predict(uint64_t hash) {
   std::array<uint64_t, SequenceTable::kLinks> followers;
-  const size_t count = table_.Likely(hash, eager_.load(std::memory_order_relaxed), &followers);
+  const size_t count = table_.Likely(hash, &followers);
   std::array<Wanted, SequenceTable::kLinks> wanted;
   size_t missing = 0;
   for (size_t i = 0; i < count; i++) {
@@ -215,15 +215,13 @@ void SequencePrefetcher::Review() {
   std::lock_guard lock(review_mutex_);
   if (resting_until_.load(std::memory_order_relaxed) != 0) return;
   const PrefetchTally now = TallyNow();
-  const PrefetchTally since = now - reviewed_;
+  PrefetchTally since = now - reviewed_;
   const uint64_t resolved = since.used + since.late + since.unused;
   if (since.observed < ObservedPerReview() && resolved < kReviewResolved) return;
   reviewed_ = now;
   review_at_.store(now.observed + ObservedPerReview(), std::memory_order_relaxed);
-  const double share =
-      resolved == 0 ? 0 : static_cast<double>(since.used) / static_cast<double>(resolved);
-  if (share >= kEager && resolved >= kEagerResolved) eager_ = true;
-  if (share < kWary) eager_ = false;
+  // What is learned pays later: observing counts when it has led to little for long.
+  if (since.observed < ObservedPerReview()) since.observed = 0;
   const bool pays = !deps_.rests || PrefetchPays(since);
   if (pays) {
     rest_ = kRest;
@@ -258,7 +256,6 @@ SequencePrefetcher::Stats SequencePrefetcher::GetStats() const {
           .times_rested = times_rested_.load(std::memory_order_relaxed),
           .resting = observed_.load(std::memory_order_relaxed) <
                      resting_until_.load(std::memory_order_relaxed),
-          .eager = eager_.load(std::memory_order_relaxed),
           .memory_bytes = table_.memory_bytes()};
 }
 

@@ -21,17 +21,15 @@
 //      already being read.
 // Nobody waits: when kQueue keys are waiting, more are dropped.
 //
-// How sure it must be: a key must have followed twice, until eight of ten predictions come true;
-// then once will do, until that makes four of ten wrong (kEager, kWary).
-//
 // Slow disks. A disk whose fetches take a millisecond has one arm, and what is fetched there makes
 // readers wait behind it. Then one thread fetches at a time, and begins when nobody reads a store
 // and nobody did for kIdleNanos. Who reads without a pause is thus left alone. Readers say so by a
 // Reading.
 //
-// It pays if half of what it read ahead was asked for in time, and if that saved more than
-// observing and fetching cost: a fetch is timed, since it is what a reader would have waited for.
-// (So it rests where all reads come out of memory.) When a review finds otherwise, it rests for
+// It pays if half of what it read ahead was asked for in time, and if that saved more than it cost:
+// a fetch is timed, since it is what a reader would have waited for. (So it rests where all reads
+// come out of memory.) A review comes once kReviewResolved predictions have come to something, or
+// much was observed without that; then what observing costs counts too. When it finds otherwise, it rests for
 // kRest times as many reads as the table has nodes, twice as long after each failure in a row, and
 // tries again. At rest an observed read costs an atomic counter.
 //
@@ -84,9 +82,6 @@ class SequencePrefetcher {
   static constexpr uint64_t kReviewTurns = 2;       // or observed: so many times the nodes
   static constexpr uint64_t kRest = 8;
   static constexpr uint64_t kMostRest = 128;
-  static constexpr double kEager = 0.8;
-  static constexpr uint64_t kEagerResolved = 128;
-  static constexpr double kWary = 0.6;
   static constexpr uint64_t kSeekNanos = 1'000'000;
   static constexpr uint64_t kIdleNanos = 1'000'000;
   static constexpr uint64_t kPatienceNanos = 1'000'000'000;
@@ -105,7 +100,6 @@ class SequencePrefetcher {
     uint64_t dropped = 0;     // too many were waiting, or readers left the disk no pause
     uint64_t times_rested = 0;
     bool resting = false;
-    bool eager = false;
     uint64_t memory_bytes = 0;
   };
 
@@ -192,7 +186,6 @@ class SequencePrefetcher {
   std::atomic<uint64_t> not_needed_{0};
   std::atomic<uint64_t> fetch_nanos_{0};
   std::atomic<uint64_t> pace_nanos_{0};  // of the last few fetches
-  std::atomic<bool> eager_{false};
   std::atomic<int> readers_{0};
   std::atomic<uint64_t> read_nanos_{0};  // when the last one ended
   std::atomic<uint64_t> called_off_{0};

@@ -91,7 +91,7 @@ void SequenceTable::Learn(std::string_view key, uint64_t hash, const uint64_t* f
   }
 }
 
-size_t SequenceTable::Likely(uint64_t hash, bool eager, std::array<uint64_t, kLinks>* followers) {
+size_t SequenceTable::Likely(uint64_t hash, std::array<uint64_t, kLinks>* followers) {
   const uint64_t name = NameOf(hash);
   const size_t index = IndexOf(name);
   std::lock_guard lock(stripes_[index % kStripes]);
@@ -101,7 +101,7 @@ size_t SequenceTable::Likely(uint64_t hash, bool eager, std::array<uint64_t, kLi
   for (const uint64_t link : node->links) {
     // One more than it was seen: this time is still open, so that two of two are no certainty.
     const uint32_t count = CountOf(link);
-    if (count < (eager ? 1 : kConfident) || 2 * count < node->seen + 1u) continue;
+    if (count < kConfident || 2 * count < node->seen + 1u) continue;
     (*followers)[found++] = NameOf(link);
   }
   return found;

@@ -49,8 +49,7 @@ class SequenceTable {
   static constexpr size_t kLinks = 6;
   static constexpr size_t kWays = 8;
   static constexpr int kSeenMost = 32;
-  // A key follows another likely if it did so half of the times, and kConfident times at least; or,
-  // for those who ask eagerly, once.
+  // A key follows another likely if it did so half of the times, and kConfident times at least.
   static constexpr uint32_t kConfident = 2;
 
   // `bytes`: what the table may take, at least that of one set (1,088).
@@ -63,7 +62,7 @@ class SequenceTable {
   void Learn(std::string_view key, uint64_t hash, const uint64_t* followers, size_t count);
 
   // What likely follows a key. How many there are; the values are for KeyOf.
-  size_t Likely(uint64_t hash, bool eager, std::array<uint64_t, kLinks>* followers);
+  size_t Likely(uint64_t hash, std::array<uint64_t, kLinks>* followers);
   // False: it has been forgotten, or was never learned.
   bool KeyOf(uint64_t follower, SequenceKey* key);
 
