@@ -15,9 +15,9 @@ namespace thermocline {
 
 namespace {
 
-// What an observed read costs its thread (0.35 to 0.6 µs of processor time, keys in random order over
-// a table of 16 MiB), and a fetch the machine beyond the read itself, roughly: waking a thread, two
-// switches, a place in the cache.
+// What an observed read costs its thread (0.35 to 0.6 µs of processor time, keys in random order
+// over a table of 16 MiB), and a fetch the machine beyond the read itself, roughly: waking a
+// thread, two switches, a place in the cache.
 constexpr uint64_t kObserveNanos = 500;
 constexpr uint64_t kFetchNanos = 5'000;
 // How many fetches go by between two looks at whether a review is due.

@@ -29,9 +29,9 @@
 // It pays if half of what it read ahead was asked for in time, and if that saved more than it cost:
 // a fetch is timed, since it is what a reader would have waited for. (So it rests where all reads
 // come out of memory.) A review comes once kReviewResolved predictions have come to something, or
-// much was observed without that; then what observing costs counts too. When it finds otherwise, it rests for
-// kRest times as many reads as the table has nodes, twice as long after each failure in a row, and
-// tries again. At rest an observed read costs an atomic counter.
+// much was observed without that; then what observing costs counts too. When it finds otherwise, it
+// rests for kRest times as many reads as the table has nodes, twice as long after each failure in a
+// row, and tries again. At rest an observed read costs an atomic counter.
 //
 // Values: fetch goes through the cache's fill protocol (hot_cache.h), as any reader's fill; entries
 // wait in a queue of their own there and push nothing out but each other.
