@@ -4,9 +4,9 @@ import { call, takeError } from './dispatcher.ts';
 import type { KeyCodec, ValueCodec } from './encoding.ts';
 import { invalid, ThermoclineError } from './error.ts';
 import type { NativeDatabase, NativeTierFigures, NativeTiers } from './native.ts';
+import type { PrefetchStats } from './prefetch-stats.ts';
 import { lifetimeOf, type TiersLifetime } from './tier-lifetime.ts';
 import { type MoveCause, type Moves, movesByCause } from './tier-moves.ts';
-import type { PrefetchStats } from './prefetch-stats.ts';
 import { type TierName, tierNumber } from './tier-options.ts';
 
 /** What to move with {@link Tiers.migrate}. */
