@@ -149,7 +149,7 @@ void Engine::OpenRecency() {
       found = true;
       // What is damaged counts as used now.
       pages.push_back(status.ok() ? std::move(payload) : std::string());
-      if (pages.size() > RecencySketch::kMaxCells) break;
+      if (pages.size() > RecencySketch::kMaxPages) break;
     }
     size_t pages_wanted = 0;
     if (age == 0) {

@@ -11,14 +11,15 @@
 //   - A key looks younger if both its cells are shared with younger ones. With n keys accessed of
 //     late and c cells that is (1 - e^(-2n/c))^2 of the old ones: 1% at c = 19n, 20% at c = 3.4n.
 //     They sink when those have grown old too.
-//   - What is not told does not count: hits of the hot cache are told by chance (heat_sketch.h),
-//   and
-//     after a crash the accesses since the sketch was last kept are not known.
+//   - What is not told does not count: hits of the hot cache are told by chance (heat_sketch.h);
+//     accesses are not known that were made in openings without the option, or after the sketch was
+//     last kept before a crash.
+//   - Keys that were asked for and are not there count as accessed, and so do those of other tiers.
 //
 // A cell is one byte and the epochs go round, so Advance holds back the cells that would be
 // overtaken.
 //
-// Thread safety: Touch and IsOld from any thread; Advance, Encode and Restore by one at a time.
+// Thread safety: Touch from any thread; the others by one at a time.
 // Alternative rejected: the times that RocksDB keeps of written records; it knows none of reads.
 #pragma once
 
@@ -75,9 +76,11 @@ class RecencySketch {
   // afterwards than it was when it was kept, and time since.
   void Restore(const std::vector<std::string>& pages);
 
+  static constexpr size_t kPageCells = size_t{1} << 20;
+  static constexpr size_t kMaxPages = kMaxCells / kPageCells;
+
  private:
   static constexpr int kRows = 2;
-  static constexpr size_t kPageCells = size_t{1} << 20;
 
   size_t CellOf(uint64_t hash, int row) const {
     const uint64_t bits = row == 0 ? hash >> 8 : hash >> 36;

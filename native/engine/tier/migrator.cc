@@ -51,9 +51,11 @@ Migrator::Migrator(Dependencies dependencies)
                 .shards_grace_ms = deps_.shards_grace_ms,
                 .shards_look_ms = deps_.shards_look_ms,
                 .takes_more = [this](int level) { return TakesMore(level); },
+                .is_left_alone = [this](int level) { return IsLeftAlone(level + 1); },
                 .flush_hot = deps_.flush_hot}),
       hands_(static_cast<size_t>(deps_.tiers->levels())),
-      left_alone_until_(static_cast<size_t>(deps_.tiers->levels())) {
+      left_alone_until_(static_cast<size_t>(deps_.tiers->levels())),
+      full_(static_cast<size_t>(deps_.tiers->levels())) {
   kept_nanos_ = NowNanos();
   thread_ = std::thread([this] { Run(); });
 }
@@ -170,6 +172,8 @@ void Migrator::PromoteAll(Queue queue) {
 
 void Migrator::CheckLevels() {
   for (int level = 0; level + 1 < deps_.tiers->levels() && !stopping(); level++) {
+    // Its trouble ends with it, whether or not anything wants to sink.
+    if (full_[static_cast<size_t>(level) + 1] != 0) (void)TakesMore(level);
     const TierFigures figures = deps_.figures(level);
     uint64_t capacity = figures.capacity_bytes;
     uint64_t used = figures.LiveBytes();
@@ -191,11 +195,19 @@ void Migrator::EasePromotion() {
   promote_above_.store(std::max(kPromoteAbove, above / 2), std::memory_order_relaxed);
 }
 
+bool Migrator::IsLeftAlone(int level) const {
+  return NowNanos() < left_alone_until_[static_cast<size_t>(level)];
+}
+
 bool Migrator::TakesMore(int level) {
   const size_t to = static_cast<size_t>(level) + 1;
-  if (NowNanos() < left_alone_until_[to]) return false;
+  if (IsLeftAlone(level + 1) || NowNanos() < full_[to]) return false;
   const TierFigures below = deps_.figures(level + 1);
-  if (HasRoom(below.LiveBytes(), below.capacity_bytes)) return true;
+  if (HasRoom(below.LiveBytes(), below.capacity_bytes)) {
+    if (std::exchange(full_[to], 0) != 0) SetTrouble(level + 1, {});
+    return true;
+  }
+  full_[to] = NowNanos() + kLeaveAloneNanos;
   SetTrouble(level + 1, {Code::kNoSpace, "the " + std::string(TierName(below.tier)) +
                                              " tier is full: it has reached its capacity"});
   return false;
@@ -313,8 +325,8 @@ void Migrator::Sweep() {
   sweep_rest_nanos_ = 0;
   while (sweeper_.HasWork() && deps_.space->state() == SpaceState::kOpen) {
     const Sweeper::Progress progress = sweeper_.Step();
-    if (progress.to > 0 || !progress.status.ok()) SetTrouble(progress.to, progress.status);
-    if (!Pace(progress.to, progress.bytes)) return;
+    if (progress.to >= 0) SetTrouble(progress.to, progress.status);
+    if (!Pace(std::max(0, progress.to), progress.bytes)) return;
     swept_nanos_ = NowNanos();
     sweep_rest_nanos_ = swept_nanos_ - began;
     if (sweep_rest_nanos_ > kSweepNanos) break;
@@ -342,7 +354,10 @@ bool Migrator::Pace(int to, uint64_t bytes) {
 }
 
 void Migrator::SetTrouble(int to, const Status& status) {
-  if (!status.ok()) left_alone_until_[static_cast<size_t>(to)] = NowNanos() + kLeaveAloneNanos;
+  // A tier that is full takes markers still.
+  const bool full = full_[static_cast<size_t>(to)] != 0 && status.code() == Code::kNoSpace;
+  if (!status.ok() && !full)
+    left_alone_until_[static_cast<size_t>(to)] = NowNanos() + kLeaveAloneNanos;
   if (!status.ok() && to > 0) {
     // RocksDB stops writing after a full disk until it is told to go on.
     deps_.tiers->store(to).db()->Resume().PermitUncheckedError();

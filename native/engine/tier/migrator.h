@@ -99,6 +99,8 @@ class Migrator {
   void EasePromotion();
   // The next colder level may be written to. Otherwise its trouble is set.
   bool TakesMore(int level);
+  // Writing to the level failed a moment ago.
+  bool IsLeftAlone(int level) const;
   void MakeSpace();
   void Sink(int level, uint64_t bytes);
   // Does a part of what the sweeper has to do.
@@ -132,6 +134,7 @@ class Migrator {
   uint64_t swept_nanos_ = 0;
   std::vector<std::pair<int, std::string>> hands_;  // by level: shard and key
   std::vector<uint64_t> left_alone_until_;          // by level that would be written to
+  std::vector<uint64_t> full_;                      // likewise: looked at again then; 0: not full
   uint64_t checked_nanos_ = 0;
   uint64_t kept_nanos_ = 0;
   uint64_t made_space_nanos_ = 0;  // when records last sank for that; 0: never

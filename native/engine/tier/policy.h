@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "engine/cache/heat_sketch.h"
+#include "engine/options.h"
 #include "engine/shard/activity.h"
 
 namespace thermocline {
@@ -53,6 +54,19 @@ inline int LevelOfShard(Temperature temperature, int levels) {
 inline constexpr uint64_t kTidyLeast = 1024;
 inline bool IsWorthTidying(uint64_t useless, uint64_t entries, uint64_t least = kTidyLeast) {
   return useless >= least && useless >= entries / 4;
+}
+
+// Few deletions may hide much, where values are large.
+inline constexpr uint64_t kTidyLeastBytes = 8 * kMiB;
+inline bool HidesMuch(uint64_t deletions, uint64_t entries, uint64_t hidden_bytes) {
+  return hidden_bytes >= kTidyLeastBytes && deletions >= entries / 4;
+}
+
+// How large a compaction may be that gives back so much: it cannot be ended, and whoever closes the
+// database waits for it, as does all other migration. `rate_limit`: bytes per second, 0: none.
+inline uint64_t MostToCompact(uint64_t hidden_bytes, uint64_t rate_limit) {
+  const uint64_t most = std::clamp(2 * hidden_bytes, 128 * kMiB, 512 * kMiB);
+  return rate_limit == 0 ? most : std::min(most, 2 * rate_limit);
 }
 
 // Whether a promoted copy is no longer worth its room: it is read so seldom that it would not be

@@ -225,12 +225,15 @@ Status Stepper::Scan(const StepPlan& plan, const rocksdb::Snapshot* snapshot, St
   const std::unique_ptr<rocksdb::Iterator> it(
       DbOf(plan.from)->NewIterator(options, FamilyOf(plan.from, plan.shard)));
   size_t moved_bytes = 0;
+  size_t scanned_bytes = 0;
   for (it->Seek(plan.start); it->Valid(); it->Next()) {
-    if (result->scanned == plan.max_scanned || moved_bytes >= plan.max_bytes) {
+    if (result->scanned == plan.max_scanned || scanned_bytes >= plan.max_scanned_bytes ||
+        moved_bytes >= plan.max_bytes) {
       result->next = it->key().ToString();
       return {};
     }
     result->scanned++;
+    scanned_bytes += it->key().size() + it->value().size();
     if (IsCovered(View(it->key()))) continue;
     Envelope envelope;
     if (!DecodeEnvelope(View(it->value()), &envelope)) return Damaged();

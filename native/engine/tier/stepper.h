@@ -59,6 +59,7 @@ struct StepPlan {
   const std::vector<std::string>* keys = nullptr;
   size_t max_bytes = 8 * kMiB;     // to move
   size_t max_scanned = 64 * kKiB;  // records to look at
+  size_t max_scanned_bytes = 32 * kMiB;
   MoveCause cause = MoveCause::kProgram;
 };
 

@@ -1,11 +1,13 @@
 #include "engine/tier/sweeper.h"
 
+#include <rocksdb/rate_limiter.h>
 #include <rocksdb/table.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "engine/hash.h"
+#include "engine/platform/time.h"
 #include "engine/tier/entry_counts.h"
 
 namespace thermocline {
@@ -19,8 +21,9 @@ constexpr size_t kMaxTables = 64;           // to one look
 constexpr size_t kStepKeys = 4096;
 constexpr int kStepEntries = 65'536;
 constexpr uint64_t kWorthFlushing = 1024;
+constexpr uint64_t kWorthFlushingBytes = 4 * kMiB;
+constexpr uint64_t kRetryMs = 30'000;
 constexpr uint64_t kOutputBytes = 64 * kMiB;
-constexpr uint64_t kMaxCompactionBytes = 512 * kMiB;  // larger ones are RocksDB's own affair
 
 std::string_view View(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
@@ -38,16 +41,18 @@ std::unique_ptr<rocksdb::SstFileReader> OpenTable(rocksdb::Env* env, const std::
 
 Sweeper::Sweeper(Dependencies dependencies)
     : deps_(std::move(dependencies)),
-      opened_ms_(deps_.clock->NowMs()),
+      wall_ms_(deps_.clock->NowMs()),
+      steady_ms_(NowNanos() / 1'000'000),
+      now_ms_(wall_ms_),
       age_due_ms_(deps_.recency.size()),
-      tidy_due_ms_(opened_ms_ + kLookMs),
+      tidy_due_ms_(now_ms_ + kLookMs),
       removed_(static_cast<size_t>(deps_.tiers->levels())) {
   for (size_t level = 0; level < deps_.recency.size(); level++) {
     const RecencySketch* const recency = deps_.recency[level];
     if (recency == nullptr) continue;
-    age_due_ms_[level] = opened_ms_ + std::min(kFirstSweepMs, AgeSweepMs(recency->age_ms()));
+    age_due_ms_[level] = now_ms_ + std::min(kFirstSweepMs, AgeSweepMs(recency->age_ms()));
   }
-  shards_due_ms_ = opened_ms_ + deps_.shards_grace_ms;
+  shards_due_ms_ = now_ms_ + deps_.shards_grace_ms;
 }
 
 rocksdb::DB* Sweeper::DbOf(const Shards& shards, int level) const {
@@ -60,17 +65,28 @@ rocksdb::ColumnFamilyHandle* Sweeper::FamilyOf(const Shards& shards, int level, 
   return handles[static_cast<size_t>(shard)];
 }
 
+uint64_t Sweeper::Now() {
+  const uint64_t wall = deps_.clock->NowMs();
+  const uint64_t steady = NowNanos() / 1'000'000;
+  now_ms_ += std::max(wall - wall_ms_, steady - steady_ms_);
+  wall_ms_ = wall;
+  steady_ms_ = steady;
+  return now_ms_;
+}
+
 void Sweeper::AdvanceTime() {
+  const uint64_t now = Now();
   for (RecencySketch* recency : deps_.recency) {
-    if (recency != nullptr) recency->Advance(deps_.clock->NowMs());
+    if (recency != nullptr) recency->Advance(now);
   }
 }
 
 void Sweeper::Look() {
   AdvanceTime();
   if (HasWork()) return;
-  const uint64_t now = deps_.clock->NowMs();
+  const uint64_t now = Now();
   const std::shared_ptr<const Shards> shards = deps_.shards.Load();
+  if (now >= retry_ms_) TakeUpWaiting();
   if (deps_.temperature && now >= shards_due_ms_) {
     shards_due_ms_ = now + deps_.shards_look_ms;
     LookForIdleShards(*shards);
@@ -82,6 +98,28 @@ void Sweeper::Look() {
   }
 }
 
+// What failed comes last, so that it keeps nobody else from being tried.
+void Sweeper::TakeUpWaiting() {
+  std::stable_partition(waiting_.begin(), waiting_.end(),
+                        [](const Job& job) { return !job.failed; });
+  jobs_.swap(waiting_);
+}
+
+bool Sweeper::IsNoted(const Job& job) const {
+  const auto same = [&](const Job& other) {
+    return other.cause == job.cause && other.from == job.from && other.to == job.to &&
+           other.shard.id == job.shard.id && other.copies_alone == job.copies_alone &&
+           other.table == job.table && other.compact == job.compact;
+  };
+  return std::any_of(jobs_.begin(), jobs_.end(), same) ||
+         std::any_of(waiting_.begin(), waiting_.end(), same);
+}
+
+void Sweeper::Note(Job job) {
+  // One that waits is of a sweep that has not come to its end.
+  if (!IsNoted(job)) jobs_.push_back(std::move(job));
+}
+
 void Sweeper::LookForAge(int level, uint64_t now_ms) {
   const size_t at = static_cast<size_t>(level);
   if (at >= deps_.recency.size() || deps_.recency[at] == nullptr || now_ms < age_due_ms_[at]) {
@@ -91,11 +129,12 @@ void Sweeper::LookForAge(int level, uint64_t now_ms) {
   const std::shared_ptr<const Shards> shards = deps_.shards.Load();
   for (const ShardInfo& info : shards->table.shards()) {
     if (info.frozen) continue;
-    Job& job = jobs_.emplace_back();
+    Job job;
     job.cause = MoveCause::kAge;
     job.from = level;
     job.to = level + 1;
     job.shard = info;
+    Note(std::move(job));
   }
 }
 
@@ -106,12 +145,13 @@ void Sweeper::LookForIdleShards(const Shards& shards) {
     if (info.frozen) continue;
     const int belongs = LevelOfShard(deps_.temperature(shards, shard), levels);
     const auto add = [&](int from, int to, bool copies_alone) {
-      Job& job = jobs_.emplace_back();
+      Job job;
       job.cause = MoveCause::kShard;
       job.from = from;
       job.to = to;
       job.shard = info;
       job.copies_alone = copies_alone;
+      Note(std::move(job));
     };
     for (int level = 0; level < belongs; level++) {
       // A copy is dropped by a step to the next tier, and written by one that goes further.
@@ -122,13 +162,14 @@ void Sweeper::LookForIdleShards(const Shards& shards) {
 }
 
 void Sweeper::LookForUntidyTables(const Shards& shards) {
-  std::set<std::string> living;
+  Seen living;
+  size_t tables = 0;
   for (int level = 0; level < deps_.tiers->levels(); level++) {
     for (int shard = 0; shard < shards.count(); shard++) {
-      LookAtTables(shards, level, shard, &living);
+      LookAtTables(shards, level, shard, &tables, &living);
     }
   }
-  const auto forget = [&](std::set<std::string>* seen) {
+  const auto forget = [&](Seen* seen) {
     std::erase_if(*seen, [&](const std::string& table) { return !living.contains(table); });
   };
   forget(&markers_seen_);
@@ -136,28 +177,43 @@ void Sweeper::LookForUntidyTables(const Shards& shards) {
   forget(&deletions_seen_);
 }
 
-void Sweeper::LookAtTables(const Shards& shards, int level, int shard,
-                           std::set<std::string>* living) {
+void Sweeper::LookAtTables(const Shards& shards, int level, int shard, size_t* tables,
+                           Seen* living) {
   const ShardInfo& info = shards.table.shards()[static_cast<size_t>(shard)];
-  rocksdb::TablePropertiesCollection tables;
-  if (info.frozen || !DbOf(shards, level)
-                          ->GetPropertiesOfAllTables(FamilyOf(shards, level, shard), &tables)
-                          .ok()) {
-    return;
-  }
+  rocksdb::DB* const db = DbOf(shards, level);
+  rocksdb::ColumnFamilyHandle* const family = FamilyOf(shards, level, shard);
+  rocksdb::TablePropertiesCollection all;
+  if (info.frozen || !db->GetPropertiesOfAllTables(family, &all).ok()) return;
   const bool lowest = level + 1 == deps_.tiers->levels();
-  for (const auto& [path, table] : tables) {
+  uint64_t oldest_snapshot = 0;  // 0: there is none
+  db->GetIntProperty(family, rocksdb::DB::Properties::kOldestSnapshotSequence, &oldest_snapshot);
+  // What a deletion hides is about as large as what there is.
+  uint64_t records = 0;
+  uint64_t bytes = 0;
+  for (const auto& [path, table] : all) {
+    records += table->num_entries - table->num_deletions;
+    bytes += table->raw_key_size + table->raw_value_size;
+  }
+  const uint64_t record_bytes = bytes / std::max<uint64_t>(1, records);
+  for (const auto& [path, table] : all) {
     living->insert(path);
-    if (jobs_.size() >= kMaxTables) continue;
+    if (*tables >= kMaxTables) continue;
     const EntryCounts counts = EntryCountsOf(*table);
-    const auto worth = [&, &entries = table->num_entries](uint64_t useless,
-                                                          std::set<std::string>* seen) {
-      return IsWorthTidying(useless, entries, deps_.tidy_least) && seen->insert(path).second;
+    const auto worth = [&, &entries = table->num_entries](uint64_t useless) {
+      return IsWorthTidying(useless, entries, deps_.tidy_least);
     };
-    const bool markers = !lowest && worth(counts.markers, &markers_seen_);
-    const bool copies = level == 0 && worth(counts.copies, &copies_seen_);
-    const bool deletions = worth(table->num_deletions, &deletions_seen_);
+    const auto first_time = [&, &name = path](Seen* seen) { return seen->insert(name).second; };
+    const uint64_t hidden = table->num_deletions * record_bytes;
+    const bool markers = !lowest && worth(counts.markers) && first_time(&markers_seen_);
+    const bool copies = level == 0 && worth(counts.copies) && first_time(&copies_seen_);
+    // Those that a snapshot may see beneath would come out of a compaction as they went in.
+    const bool free = oldest_snapshot == 0 || oldest_snapshot >= table->key_largest_seqno;
+    const bool deletions = free &&
+                           (worth(table->num_deletions) ||
+                            HidesMuch(table->num_deletions, table->num_entries, hidden)) &&
+                           first_time(&deletions_seen_);
     if (!markers && !copies && !deletions) continue;
+    (*tables)++;
     Job job;
     job.cause = MoveCause::kTidy;
     job.from = level;
@@ -169,32 +225,52 @@ void Sweeper::LookAtTables(const Shards& shards, int level, int shard,
       deletions_seen_.erase(path);
     } else {
       job.compact = true;
+      job.hidden_bytes = hidden;
     }
-    jobs_.push_back(std::move(job));
+    Note(std::move(job));
   }
 }
 
 Sweeper::Progress Sweeper::Step() {
   Progress progress;
-  Job& job = jobs_.front();
   const std::shared_ptr<const Shards> shards = deps_.shards.Load();
-  const int shard = shards->table.IndexOfId(job.shard.id);
-  const bool same = shard >= 0 && shards->table.shards()[static_cast<size_t>(shard)] == job.shard;
-  if (!same || !Advance(&job, shard, *shards, &progress)) jobs_.pop_front();
-  if (jobs_.empty() && progress.status.ok()) {
-    progress.status = FlushWhatShrank();
-    if (!progress.status.ok()) progress.to = 0;
+  const ShardInfo& info = jobs_.front().shard;
+  const int shard = shards->table.IndexOfId(info.id);
+  const bool same = shard >= 0 && shards->table.shards()[static_cast<size_t>(shard)] == info;
+  const Outcome outcome =
+      same ? Advance(&jobs_.front(), shard, *shards, &progress) : Outcome::kEnds;
+  if (outcome != Outcome::kGoesOn) {
+    Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    if (outcome == Outcome::kWaits) {
+      job.failed = !progress.status.ok();
+      // The files it holds may be deleted meanwhile.
+      job.entries.reset();
+      job.reader.reset();
+      if (waiting_.empty()) retry_ms_ = Now() + kRetryMs;
+      waiting_.push_back(std::move(job));
+    }
   }
+  if (jobs_.empty() && progress.status.ok()) FlushWhatShrank(&progress);
   return progress;
 }
 
-bool Sweeper::Advance(Job* job, int shard, const Shards& shards, Progress* progress) {
-  if (job->compact) {
-    CompactTable(*job, shard, shards, progress);
-    return false;
+Sweeper::Outcome Sweeper::Advance(Job* job, int shard, const Shards& shards, Progress* progress) {
+  if (job->compact) return CompactTable(*job, shard, shards, progress);
+  if (!job->table.empty()) {
+    // Markers and copies need no room below, they give it back.
+    const bool alone = deps_.is_left_alone && deps_.is_left_alone(job->to - 1);
+    return alone ? Outcome::kWaits : TidyTable(job, shard, progress);
   }
-  if (!deps_.takes_more(job->to - 1)) return false;
-  if (!job->table.empty()) return TidyTable(job, shard, progress);
+  if (job->start.empty()) {
+    // A step begins with a sync of the log.
+    const std::unique_ptr<rocksdb::Iterator> any(
+        DbOf(shards, job->from)
+            ->NewIterator(rocksdb::ReadOptions(), FamilyOf(shards, job->from, shard)));
+    any->SeekToFirst();
+    if (!any->Valid()) return Outcome::kEnds;
+  }
+  if (!deps_.takes_more(job->to - 1)) return Outcome::kWaits;
   StepPlan plan;
   plan.start = job->start;
   if (job->cause == MoveCause::kAge) {
@@ -204,23 +280,17 @@ bool Sweeper::Advance(Job* job, int shard, const Shards& shards, Progress* progr
     };
   } else {
     const Temperature temperature = deps_.temperature(shards, shard);
-    if (LevelOfShard(temperature, deps_.tiers->levels()) < job->to) return false;  // it was used
+    if (LevelOfShard(temperature, deps_.tiers->levels()) < job->to) {
+      return Outcome::kEnds;  // it was used
+    }
     if (job->copies_alone) {
       plan.pick = [](std::string_view, const Envelope& envelope) { return envelope.clean_copy(); };
     }
   }
-  if (job->start.empty()) {
-    // A step begins with a sync of the log.
-    const std::unique_ptr<rocksdb::Iterator> any(
-        DbOf(shards, job->from)
-            ->NewIterator(rocksdb::ReadOptions(), FamilyOf(shards, job->from, shard)));
-    any->SeekToFirst();
-    if (!any->Valid()) return false;
-  }
   return Sink(job, shard, plan, progress);
 }
 
-bool Sweeper::Sink(Job* job, int shard, const StepPlan& planned, Progress* progress) {
+Sweeper::Outcome Sweeper::Sink(Job* job, int shard, const StepPlan& planned, Progress* progress) {
   StepPlan plan = planned;
   plan.shard = shard;
   plan.from = job->from;
@@ -229,20 +299,23 @@ bool Sweeper::Sink(Job* job, int shard, const StepPlan& planned, Progress* progr
   StepResult result;
   progress->to = job->to;
   progress->status = deps_.stepper->Run(plan, &result);
-  if (!progress->status.ok() || result.set_aside) return false;
+  // Whoever has set the shard aside is done with it in a while.
+  if (!progress->status.ok() || result.set_aside) return Outcome::kWaits;
   progress->bytes = result.bytes;
-  removed_[static_cast<size_t>(job->from)] += result.records + result.markers + result.dropped;
+  Removed& removed = removed_[static_cast<size_t>(job->from)];
+  removed.entries += result.records + result.markers + result.dropped;
+  removed.bytes += result.bytes;
   job->start = result.next;
-  return !result.done;
+  return result.done ? Outcome::kEnds : Outcome::kGoesOn;
 }
 
-bool Sweeper::TidyTable(Job* job, int shard, Progress* progress) {
+Sweeper::Outcome Sweeper::TidyTable(Job* job, int shard, Progress* progress) {
   if (!job->entries) {
     const std::shared_ptr<const Shards> shards = deps_.shards.Load();
     job->reader = OpenTable(DbOf(*shards, job->from)->GetEnv(), job->table);
-    if (!job->reader) return false;  // compacted meanwhile
+    if (!job->reader) return Outcome::kEnds;  // compacted meanwhile
     job->entries.reset(job->reader->NewIterator(rocksdb::ReadOptions()));
-    job->entries->SeekToFirst();
+    job->entries->Seek(job->start);
   }
   const auto cooled = [this](std::string_view key, const Envelope& envelope) {
     return envelope.clean_copy() && HasCooled(deps_.heat->Estimate(HashKey(key)));
@@ -256,16 +329,23 @@ bool Sweeper::TidyTable(Job* job, int shard, Progress* progress) {
       keys.push_back(it.key().ToString());
     }
   }
-  const bool more = it.Valid();
-  if (keys.empty()) return more;
+  const std::string next = it.Valid() ? it.key().ToString() : std::string();
+  const Outcome outcome = it.Valid() ? Outcome::kGoesOn : Outcome::kEnds;
+  if (keys.empty()) {
+    job->start = next;
+    return outcome;
+  }
   StepPlan plan;
   plan.keys = &keys;
   plan.pick = cooled;  // what the key has now may be something else
-  (void)Sink(job, shard, plan, progress);
-  return more && progress->status.ok();
+  const std::string first = keys.front();
+  const Outcome sunk = Sink(job, shard, plan, progress);
+  job->start = sunk == Outcome::kWaits ? first : next;
+  return sunk == Outcome::kWaits ? sunk : outcome;
 }
 
-void Sweeper::CompactTable(const Job& job, int shard, const Shards& shards, Progress* progress) {
+Sweeper::Outcome Sweeper::CompactTable(const Job& job, int shard, const Shards& shards,
+                                       Progress* progress) {
   rocksdb::DB* const db = DbOf(shards, job.from);
   rocksdb::ColumnFamilyHandle* const family = FamilyOf(shards, job.from, shard);
   rocksdb::ColumnFamilyMetaData meta;
@@ -282,11 +362,10 @@ void Sweeper::CompactTable(const Job& job, int shard, const Shards& shards, Prog
       level = each.level;
     }
   }
-  if (table == nullptr) return;
+  if (table == nullptr) return Outcome::kEnds;
   const int last = db->NumberLevels(family) - 1;
   // From level 0 to the one that RocksDB fills from there.
   const int output = level == 0 ? (below < 0 ? last : below) : std::min(level + 1, last);
-  // Closing the database waits for the end.
   uint64_t bytes = table->size;
   for (const rocksdb::LevelMetaData& each : meta.levels) {
     if (each.level != output && each.level != 0) continue;
@@ -296,28 +375,34 @@ void Sweeper::CompactTable(const Job& job, int shard, const Shards& shards, Prog
       if (!apart && &file != table) bytes += file.size;
     }
   }
-  if (bytes > kMaxCompactionBytes) return;
+  const auto limiter = db->GetDBOptions().rate_limiter;
+  const uint64_t limit = limiter ? static_cast<uint64_t>(limiter->GetBytesPerSecond()) : 0;
+  if (bytes > MostToCompact(job.hidden_bytes, limit)) return Outcome::kEnds;
   rocksdb::CompactionOptions options;
   options.output_file_size_limit = kOutputBytes;
   const rocksdb::Status s = db->CompactFiles(options, family, {name}, output);
-  if (s.ok()) {
-    deps_.ledger->Add(job.cause, {.tables = 1, .last_ms = deps_.clock->NowMs()});
-  } else if (!s.IsAborted() && !s.IsInvalidArgument() && !s.IsIncomplete()) {
-    // Those say that RocksDB is at work on the same tables.
-    progress->to = job.from;
-    progress->status = Status::From(s, "compacting a table of deletions");
+  // These say that RocksDB is at work on the same tables, that the shard was replaced, or that the
+  // database closes.
+  if (s.IsAborted() || s.IsInvalidArgument() || s.IsIncomplete() || s.IsColumnFamilyDropped() ||
+      s.IsShutdownInProgress()) {
+    return Outcome::kEnds;
   }
+  progress->to = job.from;
+  progress->status = Status::From(s, "compacting a table of deletions");
+  if (s.ok()) deps_.ledger->Add(job.cause, {.tables = 1, .last_ms = deps_.clock->NowMs()});
+  return Outcome::kEnds;
 }
 
-Status Sweeper::FlushWhatShrank() {
-  Status status;
-  for (size_t level = 0; level < removed_.size(); level++) {
-    if (std::exchange(removed_[level], 0) < kWorthFlushing) continue;
-    Status flushed =
+void Sweeper::FlushWhatShrank(Progress* progress) {
+  for (size_t level = 0; level < removed_.size() && progress->status.ok(); level++) {
+    Removed& removed = removed_[level];
+    if (removed.entries < kWorthFlushing && removed.bytes < kWorthFlushingBytes) continue;
+    removed = {};
+    progress->to = static_cast<int>(level);
+    progress->bytes = 0;
+    progress->status =
         level == 0 ? deps_.flush_hot() : deps_.tiers->store(static_cast<int>(level)).Flush();
-    if (status.ok()) status = std::move(flushed);
   }
-  return status;
 }
 
 }  // namespace thermocline

@@ -58,6 +58,8 @@ class Sweeper {
     uint64_t tidy_least = kTidyLeast;
     // Whether the level below `level` takes records.
     std::function<bool(int level)> takes_more;
+    // Whether it failed a moment ago and is not to be asked. Null: never.
+    std::function<bool(int level)> is_left_alone;
     std::function<Status()> flush_hot;
   };
 
@@ -72,9 +74,9 @@ class Sweeper {
   bool HasWork() const { return !jobs_.empty(); }
 
   struct Progress {
-    int to = 0;          // the level written to; 0: none
+    int to = -1;         // the level that was written to, or compacted; -1: none
     uint64_t bytes = 0;  // written to it, of keys and values
-    Status status;
+    Status status;       // of what was done there
   };
   // REQUIRES: HasWork().
   Progress Step();
@@ -90,37 +92,57 @@ class Sweeper {
     ShardInfo shard;
     std::string start = {};
     bool copies_alone = false;  // of kShard
+    bool failed = false;        // when it was last tried
     std::string table = {};     // of kTidy: the path of the table with markers or copies
     bool compact = false;       // of kTidy: compact that table
+    uint64_t hidden_bytes = 0;  // what its deletions give back, about
     std::unique_ptr<rocksdb::SstFileReader> reader = {};
     std::unique_ptr<rocksdb::Iterator> entries = {};
   };
 
+  // What a job comes to, for now.
+  enum class Outcome { kGoesOn, kEnds, kWaits };
+  using Seen = std::set<std::string>;
+
+  // The engine's time, which stands still once the system's was ahead and was set right; then that
+  // of a clock that is never set.
+  uint64_t Now();
+  void TakeUpWaiting();
+  bool IsNoted(const Job& job) const;
+  void Note(Job job);
   void LookForAge(int level, uint64_t now_ms);
   void LookForIdleShards(const Shards& shards);
   void LookForUntidyTables(const Shards& shards);
-  void LookAtTables(const Shards& shards, int level, int shard, std::set<std::string>* living);
-  // False: the job is at its end.
-  bool Advance(Job* job, int shard, const Shards& shards, Progress* progress);
-  bool Sink(Job* job, int shard, const StepPlan& plan, Progress* progress);
-  bool TidyTable(Job* job, int shard, Progress* progress);
-  void CompactTable(const Job& job, int shard, const Shards& shards, Progress* progress);
+  void LookAtTables(const Shards& shards, int level, int shard, size_t* tables, Seen* living);
+  Outcome Advance(Job* job, int shard, const Shards& shards, Progress* progress);
+  Outcome Sink(Job* job, int shard, const StepPlan& plan, Progress* progress);
+  Outcome TidyTable(Job* job, int shard, Progress* progress);
+  Outcome CompactTable(const Job& job, int shard, const Shards& shards, Progress* progress);
   // Deletions in memory free nothing yet.
-  Status FlushWhatShrank();
+  void FlushWhatShrank(Progress* progress);
   rocksdb::DB* DbOf(const Shards& shards, int level) const;
   static rocksdb::ColumnFamilyHandle* FamilyOf(const Shards& shards, int level, int shard);
 
+  struct Removed {
+    uint64_t entries = 0;
+    uint64_t bytes = 0;
+  };
+
   const Dependencies deps_;
-  const uint64_t opened_ms_;
-  std::deque<Job> jobs_;              // bounded: filled only when empty, with kMaxTables tables
+  uint64_t wall_ms_;
+  uint64_t steady_ms_;
+  uint64_t now_ms_;
+  std::deque<Job> jobs_;     // bounded: filled only when empty, with kMaxTables tables
+  std::deque<Job> waiting_;  // for a tier that was full or failed; no job is there twice
+  uint64_t retry_ms_ = 0;
   std::vector<uint64_t> age_due_ms_;  // by level
   uint64_t shards_due_ms_ = 0;
   uint64_t tidy_due_ms_ = 0;
-  std::vector<uint64_t> removed_;  // by level: entries since it was flushed
-  // Tables that have been gone through, until they are gone.
-  std::set<std::string> markers_seen_;
-  std::set<std::string> copies_seen_;
-  std::set<std::string> deletions_seen_;
+  std::vector<Removed> removed_;  // by level, since it was flushed
+  // Tables that were noted, until they are gone.
+  Seen markers_seen_;
+  Seen copies_seen_;
+  Seen deletions_seen_;
 };
 
 }  // namespace thermocline
