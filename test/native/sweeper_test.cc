@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -165,9 +166,28 @@ TEST_F(SweeperTest, AFullTierTakesNothingAndTheSweepGoesOnLater) {
   Sweep();
   EXPECT_EQ(Levels(engine(), "left"), "value 1 | nothing | nothing");
   full_above_ = -1;
-  Pass(6 * kHour);
   Sweep();
-  EXPECT_EQ(Levels(engine(), "left"), "nothing | value 1 | nothing");
+  EXPECT_EQ(Levels(engine(), "left"), "value 1 | nothing | nothing") << "not at once";
+  Pass(60'000);
+  Sweep();
+  EXPECT_EQ(Levels(engine(), "left"), "nothing | value 1 | nothing") << "nor a quarter of the age";
+  EXPECT_FALSE(sweeper_->HasWork());
+}
+
+TEST_F(SweeperTest, MarkersNeedNoRoomBelow) {
+  OpenTiered(TieredOptions(1, false, true));
+  PutMany(2000);
+  Migrate(engine(), 0, 1);
+  PackedWrites deletes;
+  for (int i = 0; i < 2000; i++) deletes.Delete(KeyOf(i));
+  ASSERT_THAT(Write(engine(), deletes), IsOk());
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  Make();
+  full_above_ = 0;
+  Pass(kHour);
+  Sweep();
+  EXPECT_EQ(MovedBy(MoveCause::kTidy).markers, 2000u);
+  EXPECT_EQ(Levels(engine(), KeyOf(7)), "nothing | nothing");
 }
 
 TEST_F(SweeperTest, IdleShardsSinkWholeAndUsedOnesStay) {
@@ -294,6 +314,59 @@ TEST_F(SweeperTest, CopiesThatCooledAreDroppedAndHotOnesStay) {
   EXPECT_EQ(Levels(engine(), KeyOf(0)), "copy value | value value");
   EXPECT_EQ(Levels(engine(), KeyOf(1500)), "value new | value value");
   EXPECT_EQ(Get(engine(), KeyOf(1999)), "value");
+}
+
+TEST(SweepPolicyTest, ACompactionMayBeAsLargeAsItsGainAllows) {
+  EXPECT_TRUE(HidesMuch(200, 200, 200 * kMiB));
+  EXPECT_FALSE(HidesMuch(200, 804, 200 * kMiB));
+  EXPECT_FALSE(HidesMuch(200, 200, 8 * kMiB - 1));
+  EXPECT_EQ(MostToCompact(0, 0), 128 * kMiB);
+  EXPECT_EQ(MostToCompact(100 * kMiB, 0), 200 * kMiB);
+  EXPECT_EQ(MostToCompact(kMiB << 20, 0), 512 * kMiB);
+  EXPECT_EQ(MostToCompact(0, kMiB), 2 * kMiB);
+}
+
+TEST_F(SweeperTest, FewLargeRecordsThatSankGiveTheirRoomBack) {
+  OpenTiered(TieredOptions(1, false, true));
+  RememberAges(0, kDay);
+  std::string value(512 * kKiB, 'x');
+  std::mt19937_64 random(1);
+  for (char& c : value) c = static_cast<char>(random());
+  PutMany(40, value);
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  ASSERT_THAT(engine()->Compact({}), IsOk());
+  ASSERT_GT(engine()->ReportTiers().tiers[0].file_bytes, 20 * kMiB);
+  Make();
+  for (int i = 0; i < 4; i++) {
+    Pass(kDay);
+    Sweep();
+  }
+  EXPECT_EQ(MovedBy(MoveCause::kAge).records, 40u);
+  EXPECT_LT(engine()->ReportTiers().tiers[0].file_bytes, kMiB);
+}
+
+TEST_F(SweeperTest, DeletionsThatASnapshotSeesBeneathAreLeftUntilItIsGone) {
+  OpenTiered(TieredOptions(1));
+  PutMany(4000, std::string(100, 'x'));
+  const auto view = engine()->NewView();
+  PackedWrites deletes;
+  for (int i = 0; i < 4000; i += 2) deletes.Delete(KeyOf(i));
+  ASSERT_THAT(Write(engine(), deletes), IsOk());
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  ASSERT_GT(engine()->ReportTiers().tiers[0].deleted, 1024u);
+  Make();
+  const auto tables = [&] { return ledger_.Get()[static_cast<size_t>(MoveCause::kTidy)].tables; };
+  for (int i = 0; i < 3; i++) {
+    Pass(kHour);
+    Sweep();
+  }
+  EXPECT_EQ(tables(), 0u);
+  EXPECT_EQ(Get(engine(), KeyOf(0), view.get()), std::string(100, 'x'));
+  view->Release();
+  Pass(kHour);
+  Sweep();
+  EXPECT_EQ(tables(), 1u);
+  EXPECT_EQ(engine()->ReportTiers().tiers[0].deleted, 0u);
 }
 
 TEST_F(SweeperTest, TablesWithManyDeletionsAreCompacted) {

@@ -51,8 +51,8 @@ Migrator::Migrator(Dependencies dependencies)
                 .shards_grace_ms = deps_.shards_grace_ms,
                 .shards_look_ms = deps_.shards_look_ms,
                 .takes_more = [this](int level) { return TakesMore(level); },
-                .is_left_alone = [this](int level) { return IsLeftAlone(level + 1); },
-                .flush_hot = deps_.flush_hot}),
+                .flush_hot = deps_.flush_hot,
+                .is_left_alone = [this](int level) { return IsLeftAlone(level + 1); }}),
       hands_(static_cast<size_t>(deps_.tiers->levels())),
       left_alone_until_(static_cast<size_t>(deps_.tiers->levels())),
       full_(static_cast<size_t>(deps_.tiers->levels())) {

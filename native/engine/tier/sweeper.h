@@ -58,9 +58,9 @@ class Sweeper {
     uint64_t tidy_least = kTidyLeast;
     // Whether the level below `level` takes records.
     std::function<bool(int level)> takes_more;
-    // Whether it failed a moment ago and is not to be asked. Null: never.
-    std::function<bool(int level)> is_left_alone;
     std::function<Status()> flush_hot;
+    // Whether that level failed a moment ago and is not to be asked. Null: never.
+    std::function<bool(int level)> is_left_alone = nullptr;
   };
 
   explicit Sweeper(Dependencies dependencies);
