@@ -34,13 +34,48 @@ TEST(MoveLedgerTest, ItAddsUpByCauseAndSurvivesARestart) {
   EXPECT_EQ(again.Get()[static_cast<size_t>(MoveCause::kProgram)].last_ms, 0u) << "nothing moved";
 }
 
+// As a version writes it that knows so many causes, with records 10, 11, ... moved by them.
+std::string WithCauses(int causes) {
+  std::string encoded = {'\x01', static_cast<char>(causes)};
+  for (int cause = 0; cause < causes; cause++) {
+    encoded += {static_cast<char>(10 + cause), 0, 0, 0, 0, 1};
+  }
+  encoded += '\x07';                    // reads that the hot cache answered
+  return encoded + std::string(20, 0);  // the other totals
+}
+
+TEST(MoveLedgerTest, CausesThatAnotherVersionDidNotKnowAreZero) {
+  for (const int causes : {0, 3}) {
+    MoveLedger ledger;
+    ASSERT_TRUE(ledger.Decode(WithCauses(causes)));
+    EXPECT_EQ(ledger.before().from_memory, 7u);
+    for (size_t i = 0; i < kMoveCauses; i++) {
+      EXPECT_EQ(ledger.Get()[i].records, i < static_cast<size_t>(causes) ? 10 + i : 0u);
+    }
+  }
+}
+
+TEST(MoveLedgerTest, CausesThatOnlyAnotherVersionKnowsAreKeptForIt) {
+  const std::string newer = WithCauses(kMoveCauses + 2);
+  MoveLedger ledger;
+  ASSERT_TRUE(ledger.Decode(newer));
+  EXPECT_EQ(ledger.Get()[kMoveCauses - 1].records, 10 + kMoveCauses - 1);
+  EXPECT_EQ(ledger.before().from_memory, 7u);
+  EXPECT_EQ(ledger.Encode({}), newer);
+  ledger.Add(MoveCause::kProgram, {.records = 1});
+  std::string more = newer;
+  more[2]++;
+  EXPECT_EQ(ledger.Encode({}), more);
+}
+
 TEST(MoveLedgerTest, DamageChangesNothing) {
   MoveLedger ledger;
   ledger.Add(MoveCause::kAge, {.records = 2, .last_ms = 1});
   const std::string encoded = ledger.Encode({});
   for (const std::string& damaged :
        {std::string(), encoded.substr(0, encoded.size() - 1), encoded + '\0',
-        '\x02' + encoded.substr(1), encoded.substr(0, 1) + '\x04' + encoded.substr(2)}) {
+        '\x02' + encoded.substr(1), encoded.substr(0, 1) + '\x04' + encoded.substr(2),
+        encoded.substr(0, 1) + '\x06' + encoded.substr(2), std::string("\x01\xff", 2)}) {
     MoveLedger again;
     again.Add(MoveCause::kAge, {.records = 7, .last_ms = 1});
     EXPECT_FALSE(again.Decode(damaged));

@@ -1,6 +1,7 @@
 #include "engine/tier/move_ledger.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/record/coding.h"
 
@@ -68,30 +69,35 @@ MoveLedger::Totals MoveLedger::Get() const {
 }
 
 std::string MoveLedger::Encode(const LifetimeTotals& since) const {
-  const Totals totals = Get();
-  std::string encoded = {kVersion, static_cast<char>(kMoveCauses)};
-  for (const MovesByCause& moves : totals) {
-    ForEachMember(moves, [&](uint64_t member) { PutVarint64(&encoded, member); });
-  }
-  const LifetimeTotals all = before() + since;
+  std::lock_guard lock(mutex_);
+  std::string encoded = {kVersion, static_cast<char>(kMoveCauses + further_.size())};
+  const auto put = [&](uint64_t number) { PutVarint64(&encoded, number); };
+  for (const MovesByCause& moves : totals_) ForEachMember(moves, put);
+  for (const MovesByCause& moves : further_) ForEachMember(moves, put);
+  const LifetimeTotals all = before_ + since;
   ForEachTotal(all, all, [&](uint64_t number, uint64_t) { PutVarint64(&encoded, number); });
   return encoded;
 }
 
 bool MoveLedger::Decode(std::string_view encoded) {
-  if (encoded.size() < 2 || encoded[0] != kVersion || encoded[1] != char{kMoveCauses}) return false;
+  if (encoded.size() < 2 || encoded[0] != kVersion) return false;
+  const size_t causes = static_cast<uint8_t>(encoded[1]);
   const char* p = encoded.data() + 2;
   const char* const limit = encoded.data() + encoded.size();
   const auto take = [&](uint64_t& number) {
     if (p != nullptr) p = GetVarint64(p, limit, &number);
   };
   Totals totals = {};
-  for (MovesByCause& moves : totals) ForEachMember(moves, take);
+  std::vector<MovesByCause> further(causes - std::min(causes, kMoveCauses));
+  for (size_t i = 0; i < causes; i++) {
+    ForEachMember(i < kMoveCauses ? totals[i] : further[i - kMoveCauses], take);
+  }
   LifetimeTotals before;
   ForEachTotal(before, before, [&](uint64_t& number, uint64_t) { take(number); });
   if (p != limit) return false;
   std::lock_guard lock(mutex_);
   totals_ = totals;
+  further_ = std::move(further);
   before_ = before;
   return true;
 }

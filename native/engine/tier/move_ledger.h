@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/tier/tier.h"
 
@@ -66,13 +67,15 @@ class MoveLedger {
   // u8 version (1), u8 number of causes, per cause six varint64 in the order of MovesByCause, then
   // 21 varint64 in the order of LifetimeTotals. `since`: since opening; those before are added.
   std::string Encode(const LifetimeTotals& since) const;
-  // False if it is damaged; everything is then as before.
+  // False if it is damaged; everything is then as before. Causes that another version did not know
+  // are zero; those that it knows and this one does not are kept for it.
   bool Decode(std::string_view encoded);
 
  private:
   mutable std::mutex mutex_;
-  Totals totals_ = {};     // GUARDED_BY(mutex_)
-  LifetimeTotals before_;  // GUARDED_BY(mutex_)
+  Totals totals_ = {};                 // GUARDED_BY(mutex_)
+  std::vector<MovesByCause> further_;  // GUARDED_BY(mutex_): of causes that this version has not
+  LifetimeTotals before_;              // GUARDED_BY(mutex_)
 };
 
 }  // namespace thermocline
