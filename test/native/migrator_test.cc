@@ -4,12 +4,14 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <string>
 #include <thread>
 
 #include "engine/tier/policy.h"
+#include "fault_file_system.h"
 #include "tier_fixture.h"
 
 namespace thermocline {
@@ -136,6 +138,83 @@ TEST_F(MigratorTest, AFullColderTierIsLeftAloneAndSaysSo) {
   EXPECT_TRUE(Becomes([&] { return !engine()->ReportTiers().trouble.empty(); }));
   EXPECT_THAT(engine()->ReportTiers().trouble, testing::HasSubstr("the cold tier is full"));
   EXPECT_THAT(Put(engine(), "b", "1"), IsOk()) << "writes go on";
+}
+
+// Markers sink into a full tier, until its disk refuses to take them.
+TEST_F(MigratorTest, AFullTierWhoseDiskRefusesWritesIsLeftAloneByMarkersToo) {
+  test::TempFolder aside;
+  test::FaultFileSystem disk(aside / "aside");
+  EngineOptions options = TieredOptions(4, false, true);
+  options.tiers.at(Tier::kCold).env = disk.env();
+  OpenTiered(options);
+  constexpr int kRecords = 8000;
+  const auto key_of = [](int i) { return "key" + std::to_string(10'000 + i); };
+  PackedWrites puts;
+  PackedWrites deletes;
+  for (int i = 0; i < kRecords; i++) puts.Put(key_of(i), "value");
+  for (int i = 0; i < kRecords; i++) deletes.Delete(key_of(i));
+  ASSERT_THAT(Write(engine(), puts), IsOk());
+  Migrate(engine(), 0, 1);
+  ASSERT_THAT(Write(engine(), deletes), IsOk());
+  ASSERT_THAT(engine()->Flush(), IsOk());  // a table of markers for each shard
+  options = Automatic(options);
+  options.tiers.at(Tier::kCold).capacity_bytes = 1;
+  options.tiers.at(Tier::kHot).capacity_bytes = 1;  // so that it is asked whether records can sink
+  Reopen(options);
+  std::atomic<int> tried{0};
+  engine()->stepper()->SetProbe([&](Stepper::Point point) {
+    if (point == Stepper::Point::kChosen) tried++;
+    return Status();
+  });
+  const auto trouble = [&] { return engine()->ReportTiers().trouble; };
+  EXPECT_TRUE(Becomes([&] { return trouble().find("tier is full") != std::string::npos; }));
+  using enum test::FaultFileSystem::Call;
+  disk.Inject(
+      {.calls = {kNewFile, kAppend, kSync, kSyncDirectory}, .no_space = true, .lasting = true});
+  const auto pass_time = [&] { engine()->clock().RaiseTo(engine()->clock().NowMs() + 60'000); };
+  EXPECT_TRUE(Becomes([&] {
+    pass_time();
+    return tried > 0;
+  }));
+  EXPECT_TRUE(Becomes([&] { return trouble().find("tier is full") == std::string::npos; }))
+      << trouble();
+  // The others wait, though their time to be tried again passes.
+  for (int i = 0; i < 30; i++) {
+    pass_time();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_EQ(tried, 1);
+  EXPECT_NE(trouble(), "");
+  engine()->migrator()->Stop();
+  disk.Heal();
+  Close();
+}
+
+TEST_F(MigratorTest, MarkersThatSinkIntoAFullTierDoNotMakeItLookRoomy) {
+  EngineOptions options = TieredOptions(2, false, true);
+  OpenTiered(options);
+  PackedWrites puts;
+  PackedWrites deletes;
+  for (int i = 0; i < 8000; i++) puts.Put("key" + std::to_string(i), "value");
+  for (int i = 0; i < 6000; i++) deletes.Delete("key" + std::to_string(i));
+  ASSERT_THAT(Write(engine(), puts), IsOk());
+  Migrate(engine(), 0, 1);
+  ASSERT_THAT(Write(engine(), deletes), IsOk());
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  options = Automatic(options);
+  options.tiers.at(Tier::kCold).capacity_bytes = 1;
+  options.tiers.at(Tier::kHot).capacity_bytes = 1;
+  Reopen(options);
+  const auto is_full = [&] {
+    return engine()->ReportTiers().trouble.find("tier is full") != std::string::npos;
+  };
+  EXPECT_TRUE(Becomes(is_full));
+  EXPECT_TRUE(Becomes([&] {
+    engine()->clock().RaiseTo(engine()->clock().NowMs() + 60'000);
+    return engine()->ReportTiers().moves[static_cast<size_t>(MoveCause::kTidy)].markers == 6000;
+  }));
+  engine()->migrator()->Stop();  // after it has noted how that ended
+  EXPECT_TRUE(is_full());
 }
 
 TEST_F(MigratorTest, WritesAreRefusedOnceNothingMakesRoomOnAFullHotDisk) {

@@ -208,8 +208,8 @@ bool Migrator::TakesMore(int level) {
     return true;
   }
   full_[to] = NowNanos() + kLeaveAloneNanos;
-  SetTrouble(level + 1, {Code::kNoSpace, "the " + std::string(TierName(below.tier)) +
-                                             " tier is full: it has reached its capacity"});
+  // Nothing was written, so it takes markers still.
+  SetTrouble(level + 1, {});
   return false;
 }
 
@@ -354,16 +354,19 @@ bool Migrator::Pace(int to, uint64_t bytes) {
 }
 
 void Migrator::SetTrouble(int to, const Status& status) {
-  // A tier that is full takes markers still.
-  const bool full = full_[static_cast<size_t>(to)] != 0 && status.code() == Code::kNoSpace;
-  if (!status.ok() && !full)
-    left_alone_until_[static_cast<size_t>(to)] = NowNanos() + kLeaveAloneNanos;
+  const size_t at = static_cast<size_t>(to);
+  if (!status.ok()) left_alone_until_[at] = NowNanos() + kLeaveAloneNanos;
   if (!status.ok() && to > 0) {
     // RocksDB stops writing after a full disk until it is told to go on.
     deps_.tiers->store(to).db()->Resume().PermitUncheckedError();
   }
+  std::string trouble(status.message());
+  if (status.ok() && full_[at] != 0) {
+    trouble = "the " + std::string(TierName(deps_.tiers->TierOf(to))) +
+              " tier is full: it has reached its capacity";
+  }
   std::lock_guard lock(mutex_);
-  troubles_[static_cast<size_t>(to)] = std::string(status.message());
+  troubles_[at] = std::move(trouble);
 }
 
 }  // namespace thermocline

@@ -111,7 +111,8 @@ class Migrator {
   bool Pace(int to, uint64_t bytes);
   bool Sleep(uint64_t nanos);
   bool stopping();
-  // Of what is written to a level. OK: there is none.
+  // How a write to a level ended. A failure leaves the level alone for a while; otherwise its only
+  // trouble is that it has reached its capacity, if it has.
   void SetTrouble(int to, const Status& status);
 
   const Dependencies deps_;
