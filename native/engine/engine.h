@@ -310,6 +310,10 @@ class Engine {
   std::unique_ptr<HeatSketch> heat_;       // likewise
   // By level; null: its records do not sink by age.
   std::vector<std::unique_ptr<RecencySketch>> recency_;
+  // The keys of what is kept of sketches that this opening does not have. An opening that is short,
+  // such as one by a command, leaves them for the next one that does; a longer one deletes them.
+  std::vector<std::string> untold_recency_;
+  uint64_t opened_ms_ = 0;
   MoveLedger moves_;
   std::unique_ptr<Stepper> stepper_;  // likewise, and when read-only
   std::unique_ptr<ThreadPool> read_pool_;

@@ -14,6 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr uint64_t kUntoldMs = 300'000;
+
 std::string RecencyKey(Tier tier, size_t page) {
   return std::string(meta_key::kRecency) + std::string(TierName(tier)) + "/" + std::to_string(page);
 }
@@ -137,7 +139,8 @@ void Engine::OpenHeat() {
 }
 
 void Engine::OpenRecency() {
-  std::vector<std::string> left_over;
+  std::vector<std::string> left_over;  // of larger sketches
+  opened_ms_ = clock_.NowMs();
   for (int level = 0; level + 1 < tiers_->levels(); level++) {
     const Tier tier = tiers_->TierOf(level);
     const uint64_t age = options_.tiers.at(tier).max_age_ms;
@@ -151,9 +154,11 @@ void Engine::OpenRecency() {
       pages.push_back(status.ok() ? std::move(payload) : std::string());
       if (pages.size() > RecencySketch::kMaxPages) break;
     }
-    size_t pages_wanted = 0;
     if (age == 0) {
       recency_.push_back(nullptr);
+      for (size_t page = 0; page < pages.size(); page++) {
+        untold_recency_.push_back(RecencyKey(tier, page));
+      }
     } else {
       uint64_t records = 0;
       const StoreFamilies store = StoreOf(level);
@@ -166,11 +171,9 @@ void Engine::OpenRecency() {
           std::make_unique<RecencySketch>(age, clock_.NowMs(), RecencySketch::CellsFor(records)));
       recency->Restore(pages);
       heat_->Tell(recency.get());
-      pages_wanted = recency->pages();
-    }
-    // Of a larger sketch; or of one that is not told any more, and must not be believed later.
-    for (size_t page = pages_wanted; page < pages.size(); page++) {
-      left_over.push_back(RecencyKey(tier, page));
+      for (size_t page = recency->pages(); page < pages.size(); page++) {
+        left_over.push_back(RecencyKey(tier, page));
+      }
     }
   }
   if (left_over.empty()) return;
@@ -183,6 +186,11 @@ void Engine::KeepHeat() {
   (void)store_.PutMeta({{meta_key::kHeat, heat_->Encode()},
                         {meta_key::kMoves, moves_.Encode(TotalsOf(ReportTiers()))}},
                        /*sync=*/false);
+  // What is not told of so many uses must not be believed later.
+  if (!untold_recency_.empty() && clock_.NowMs() - opened_ms_ >= kUntoldMs) {
+    (void)store_.DeleteMeta({untold_recency_.begin(), untold_recency_.end()}, /*sync=*/false);
+    untold_recency_.clear();
+  }
   for (int level = 0; level < static_cast<int>(recency_.size()); level++) {
     RecencySketch* const recency = recency_[static_cast<size_t>(level)].get();
     if (recency == nullptr) continue;

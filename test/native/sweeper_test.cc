@@ -425,7 +425,7 @@ class SweepingMigratorTest : public SweeperTest {
   }
 };
 
-TEST_F(SweepingMigratorTest, AgesAreKeptAcrossReopeningsUnlessNobodyAsksForThem) {
+TEST_F(SweepingMigratorTest, AgesAreKeptAcrossReopeningsUnlessNobodyAsksForThemForLong) {
   EngineOptions options = Automatic();
   OpenTiered(options);
   EXPECT_EQ(engine()->recency(0), nullptr) << "nothing is remembered unless it is asked for";
@@ -447,11 +447,19 @@ TEST_F(SweepingMigratorTest, AgesAreKeptAcrossReopeningsUnlessNobodyAsksForThem)
   EXPECT_GE(engine()->recency(0)->EpochsSince(HashKey("left")), 2);
   EXPECT_LE(engine()->recency(0)->EpochsSince(HashKey("left")), 3);
   EXPECT_LE(engine()->recency(0)->EpochsSince(HashKey("later")), 1);
-  // What passes without being told must not be believed later.
-  options.tiers.at(Tier::kHot).max_age_ms = 0;
-  Reopen(options);
-  options.tiers.at(Tier::kHot).max_age_ms = 1000 * kDay;
-  Reopen(options);
+  const auto reopen_without_for = [&](uint64_t ms) {
+    options.tiers.at(Tier::kHot).max_age_ms = 0;
+    Reopen(options);
+    EXPECT_EQ(engine()->recency(0), nullptr);
+    engine()->clock().RaiseTo(engine()->clock().NowMs() + ms);
+    options.tiers.at(Tier::kHot).max_age_ms = 1000 * kDay;
+    Reopen(options);
+  };
+  // As by a command.
+  reopen_without_for(240'000);
+  EXPECT_GE(engine()->recency(0)->EpochsSince(HashKey("left")), 2);
+  // What passes for long without being told must not be believed later.
+  reopen_without_for(300'000);
   EXPECT_EQ(engine()->recency(0)->EpochsSince(HashKey("left")), 0);
 }
 
