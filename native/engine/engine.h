@@ -264,6 +264,7 @@ class Engine {
   std::string ArchivesFolder() const;
   void ThawForWrites(const std::vector<uint32_t>& ids);
   void ThawForReads(std::vector<uint32_t> ids, std::function<void(const Status&)> done);
+  // But for what the tier did.
   TierFigures FiguresOf(int level);
   bool DiskOf(int level, uint64_t* capacity, uint64_t* used);
   // The store of a level, as RocksDB sees it.

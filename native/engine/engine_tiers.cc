@@ -38,7 +38,6 @@ TierFigures Engine::FiguresOf(int level) {
     figures.capacity_bytes = store.options().capacity_bytes;
     figures.cost_per_tb = store.options().cost_per_tb;
     ReadStoreFigures(store.db(), shards->colder[static_cast<size_t>(level) - 1].handles, &figures);
-    figures.written_bytes += store.ingested_bytes();
   }
   return figures;
 }
@@ -55,6 +54,9 @@ TierReport Engine::ReportTiers() {
       metrics_->put.bytes.Total() + metrics_->batch.bytes.Total() + metrics_->del.bytes.Total();
   for (int level = 0; level < tiers_->levels(); level++) {
     TierFigures figures = FiguresOf(level);
+    const auto [db, families, held] = StoreOf(level);
+    ReadWrittenBytes(db, *families, &figures);
+    if (level > 0) figures.written_bytes += tiers_->store(level).ingested_bytes();
     figures.found = reader_->tier_reads().found[static_cast<size_t>(figures.tier)].Total();
     for (int other = 0; stepper_ && other < tiers_->levels(); other++) {
       const MoveTotals in = stepper_->totals(other, level);

@@ -9,6 +9,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/tier/migrator.h"
@@ -48,6 +49,13 @@ TEST(SweepPolicyTest, TidyingPaysForManyUselessEntriesThatAreAQuarter) {
   EXPECT_FALSE(IsWorthTidying(1024, 4100));
   EXPECT_TRUE(IsWorthTidying(1, 4, 1));
   EXPECT_FALSE(IsWorthTidying(0, 0, 1));
+}
+
+TEST(SweepPolicyTest, LookingForOldRecordsInVainTakesAFiftiethOfTheTime) {
+  EXPECT_EQ(AgeSweepMs(kDay), 6 * kHour);
+  EXPECT_EQ(AgeSweepMs(3), 1u);
+  EXPECT_EQ(AgeSweepMs(4000, 20), 1000u);
+  EXPECT_EQ(AgeSweepMs(4000, 21), 1050u);
 }
 
 TEST(SweepPolicyTest, WhatHasCooledWouldNotBePromoted) {
@@ -343,6 +351,23 @@ TEST_F(SweeperTest, FewLargeRecordsThatSankGiveTheirRoomBack) {
   }
   EXPECT_EQ(MovedBy(MoveCause::kAge).records, 40u);
   EXPECT_LT(engine()->ReportTiers().tiers[0].file_bytes, kMiB);
+}
+
+TEST_F(SweeperTest, TheLastStepTellsWhereItWroteBeforeWhatShrankIsFlushed) {
+  OpenTiered(TieredOptions(1));
+  RememberAges(0, kDay);
+  PutMany(2000);
+  Make();
+  Pass(2 * kDay);
+  sweeper_->Look();
+  std::vector<std::pair<int, bool>> steps;
+  while (sweeper_->HasWork()) {
+    const Sweeper::Progress progress = sweeper_->Step();
+    EXPECT_THAT(progress.status, IsOk());
+    steps.emplace_back(progress.to, progress.bytes > 0);
+  }
+  const std::vector<std::pair<int, bool>> expected = {{1, true}, {0, false}};
+  EXPECT_EQ(steps, expected);
 }
 
 TEST_F(SweeperTest, DeletionsThatASnapshotSeesBeneathAreLeftUntilItIsGone) {

@@ -20,6 +20,8 @@ constexpr uint64_t kHeldNanos = kSecond / 20;
 constexpr uint64_t kCompactionNanos = kSecond;
 constexpr uint64_t kKeepNanos = 300 * kSecond;
 constexpr uint64_t kLeaveAloneNanos = 30 * kSecond;
+// How long a tier that had room a moment ago is taken to have some still.
+constexpr uint64_t kRoomNanos = kSecond / 10;
 // Of sweeping, to one turn.
 constexpr uint64_t kSweepNanos = kSecond / 5;
 constexpr size_t kMaxQueuedKeys = 8192;
@@ -55,7 +57,8 @@ Migrator::Migrator(Dependencies dependencies)
                 .is_left_alone = [this](int level) { return IsLeftAlone(level + 1); }}),
       hands_(static_cast<size_t>(deps_.tiers->levels())),
       left_alone_until_(static_cast<size_t>(deps_.tiers->levels())),
-      full_(static_cast<size_t>(deps_.tiers->levels())) {
+      full_(static_cast<size_t>(deps_.tiers->levels())),
+      roomy_(static_cast<size_t>(deps_.tiers->levels())) {
   kept_nanos_ = NowNanos();
   thread_ = std::thread([this] { Run(); });
 }
@@ -202,9 +205,11 @@ bool Migrator::IsLeftAlone(int level) const {
 bool Migrator::TakesMore(int level) {
   const size_t to = static_cast<size_t>(level) + 1;
   if (IsLeftAlone(level + 1) || NowNanos() < full_[to]) return false;
+  if (full_[to] == 0 && NowNanos() < roomy_[to]) return true;
   const TierFigures below = deps_.figures(level + 1);
   if (HasRoom(below.LiveBytes(), below.capacity_bytes)) {
     if (std::exchange(full_[to], 0) != 0) SetTrouble(level + 1, {});
+    roomy_[to] = NowNanos() + kRoomNanos;
     return true;
   }
   full_[to] = NowNanos() + kLeaveAloneNanos;

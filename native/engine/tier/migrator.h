@@ -134,8 +134,9 @@ class Migrator {
   uint64_t sweep_rest_nanos_ = 0;  // until the next part; 0: there is none
   uint64_t swept_nanos_ = 0;
   std::vector<std::pair<int, std::string>> hands_;  // by level: shard and key
-  std::vector<uint64_t> left_alone_until_;          // by level that would be written to
-  std::vector<uint64_t> full_;                      // likewise: looked at again then; 0: not full
+  std::vector<uint64_t> left_alone_until_;          // by level: a write to it has failed
+  std::vector<uint64_t> full_;   // by level: at its capacity, and looked at again then; 0: not full
+  std::vector<uint64_t> roomy_;  // by level: known to have room until then
   uint64_t checked_nanos_ = 0;
   uint64_t kept_nanos_ = 0;
   uint64_t made_space_nanos_ = 0;  // when records last sank for that; 0: never

@@ -73,8 +73,11 @@ inline uint64_t MostToCompact(uint64_t hidden_bytes, uint64_t rate_limit) {
 // promoted now. Lower than what promotion asks for, so that nothing goes up and down.
 inline bool HasCooled(int heat) { return heat <= 1; }
 
-// How often records are looked through for old ones.
-inline uint64_t AgeSweepMs(uint64_t age_ms) { return std::max<uint64_t>(1, age_ms / 4); }
+// How long records are not looked through for old ones after that was done; more if it took long,
+// of a processor's time, where there were none: that takes a fiftieth of one at most.
+inline uint64_t AgeSweepMs(uint64_t age_ms, uint64_t vain_ms = 0) {
+  return std::max({uint64_t{1}, age_ms / 4, 50 * vain_ms});
+}
 
 // What writes meet when the hot tier's disk runs full (space_gate.h).
 enum class SpaceState : uint8_t { kOpen, kHeld, kRefused };

@@ -45,6 +45,7 @@ Sweeper::Sweeper(Dependencies dependencies)
       steady_ms_(NowNanos() / 1'000'000),
       now_ms_(wall_ms_),
       age_due_ms_(deps_.recency.size()),
+      age_vain_nanos_(deps_.recency.size()),
       tidy_due_ms_(now_ms_ + kLookMs),
       removed_(static_cast<size_t>(deps_.tiers->levels())) {
   for (size_t level = 0; level < deps_.recency.size(); level++) {
@@ -125,7 +126,8 @@ void Sweeper::LookForAge(int level, uint64_t now_ms) {
   if (at >= deps_.recency.size() || deps_.recency[at] == nullptr || now_ms < age_due_ms_[at]) {
     return;
   }
-  age_due_ms_[at] = now_ms + AgeSweepMs(deps_.recency[at]->age_ms());
+  const uint64_t vain_ms = std::exchange(age_vain_nanos_[at], 0) / 1'000'000;
+  age_due_ms_[at] = now_ms + AgeSweepMs(deps_.recency[at]->age_ms(), vain_ms);
   const std::shared_ptr<const Shards> shards = deps_.shards.Load();
   for (const ShardInfo& info : shards->table.shards()) {
     if (info.frozen) continue;
@@ -232,13 +234,18 @@ void Sweeper::LookAtTables(const Shards& shards, int level, int shard, size_t* t
 }
 
 Sweeper::Progress Sweeper::Step() {
+  if (jobs_.empty()) return FlushWhatShrank();
   Progress progress;
   const std::shared_ptr<const Shards> shards = deps_.shards.Load();
   const ShardInfo& info = jobs_.front().shard;
   const int shard = shards->table.IndexOfId(info.id);
   const bool same = shard >= 0 && shards->table.shards()[static_cast<size_t>(shard)] == info;
+  const uint64_t began = ThreadNanos();
   const Outcome outcome =
       same ? Advance(&jobs_.front(), shard, *shards, &progress) : Outcome::kEnds;
+  if (jobs_.front().cause == MoveCause::kAge && progress.bytes == 0) {
+    age_vain_nanos_[static_cast<size_t>(jobs_.front().from)] += ThreadNanos() - began;
+  }
   if (outcome != Outcome::kGoesOn) {
     Job job = std::move(jobs_.front());
     jobs_.pop_front();
@@ -251,7 +258,6 @@ Sweeper::Progress Sweeper::Step() {
       waiting_.push_back(std::move(job));
     }
   }
-  if (jobs_.empty() && progress.status.ok()) FlushWhatShrank(&progress);
   return progress;
 }
 
@@ -393,16 +399,22 @@ Sweeper::Outcome Sweeper::CompactTable(const Job& job, int shard, const Shards& 
   return Outcome::kEnds;
 }
 
-void Sweeper::FlushWhatShrank(Progress* progress) {
-  for (size_t level = 0; level < removed_.size() && progress->status.ok(); level++) {
-    Removed& removed = removed_[level];
-    if (removed.entries < kWorthFlushing && removed.bytes < kWorthFlushingBytes) continue;
-    removed = {};
-    progress->to = static_cast<int>(level);
-    progress->bytes = 0;
-    progress->status =
-        level == 0 ? deps_.flush_hot() : deps_.tiers->store(static_cast<int>(level)).Flush();
+int Sweeper::LevelThatShrank() const {
+  for (size_t level = 0; level < removed_.size(); level++) {
+    const Removed& removed = removed_[level];
+    if (removed.entries >= kWorthFlushing || removed.bytes >= kWorthFlushingBytes) {
+      return static_cast<int>(level);
+    }
   }
+  return -1;
+}
+
+Sweeper::Progress Sweeper::FlushWhatShrank() {
+  Progress progress;
+  progress.to = LevelThatShrank();
+  removed_[static_cast<size_t>(progress.to)] = {};
+  progress.status = progress.to == 0 ? deps_.flush_hot() : deps_.tiers->store(progress.to).Flush();
+  return progress;
 }
 
 }  // namespace thermocline

@@ -71,7 +71,7 @@ class Sweeper {
   void Look();
   // For whenever there is time to: accesses count for the epoch of the last call.
   void AdvanceTime();
-  bool HasWork() const { return !jobs_.empty(); }
+  bool HasWork() const { return !jobs_.empty() || LevelThatShrank() >= 0; }
 
   struct Progress {
     int to = -1;         // the level that was written to, or compacted; -1: none
@@ -118,8 +118,9 @@ class Sweeper {
   Outcome Sink(Job* job, int shard, const StepPlan& plan, Progress* progress);
   Outcome TidyTable(Job* job, int shard, Progress* progress);
   Outcome CompactTable(const Job& job, int shard, const Shards& shards, Progress* progress);
-  // Deletions in memory free nothing yet.
-  void FlushWhatShrank(Progress* progress);
+  // Deletions in memory free nothing yet. -1: there is no level where a flush pays.
+  int LevelThatShrank() const;
+  Progress FlushWhatShrank();
   rocksdb::DB* DbOf(const Shards& shards, int level) const;
   static rocksdb::ColumnFamilyHandle* FamilyOf(const Shards& shards, int level, int shard);
 
@@ -135,7 +136,8 @@ class Sweeper {
   std::deque<Job> jobs_;     // bounded: filled only when empty, with kMaxTables tables
   std::deque<Job> waiting_;  // for a tier that was full or failed; no job is there twice
   uint64_t retry_ms_ = 0;
-  std::vector<uint64_t> age_due_ms_;  // by level
+  std::vector<uint64_t> age_due_ms_;      // by level
+  std::vector<uint64_t> age_vain_nanos_;  // by level: that the last sweep took where nothing sank
   uint64_t shards_due_ms_ = 0;
   uint64_t tidy_due_ms_ = 0;
   std::vector<Removed> removed_;  // by level, since it was flushed

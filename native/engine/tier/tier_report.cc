@@ -59,6 +59,12 @@ void ReadStoreFigures(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHa
         figures->copies += counts.copies;
       }
     }
+  }
+}
+
+void ReadWrittenBytes(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& shards,
+                      TierFigures* figures) {
+  for (rocksdb::ColumnFamilyHandle* shard : shards) {
     std::map<std::string, std::string> stats;
     if (db->GetMapProperty(shard, rocksdb::DB::Properties::kCFStats, &stats)) {
       const auto written = stats.find("compaction.Sum.WriteGB");

@@ -58,8 +58,11 @@ struct TierReport {
 // What the report says of the time since opening.
 LifetimeTotals TotalsOf(const TierReport& report);
 
-// Fills in what the store itself knows.
+// Fills in what the store itself knows, but for written_bytes.
 void ReadStoreFigures(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& shards,
+                      TierFigures* figures);
+// Fills in written_bytes, which takes the longest.
+void ReadWrittenBytes(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& shards,
                       TierFigures* figures);
 
 }  // namespace thermocline
