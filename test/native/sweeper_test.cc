@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -162,6 +163,48 @@ TEST_F(SweeperTest, RecordsThatAreNotUsedForLongSinkTierByTier) {
   EXPECT_EQ(Levels(engine(), "left"), "nothing | nothing | value 1");
   EXPECT_EQ(Levels(engine(), "read"), "nothing | value 1 | nothing");
   EXPECT_EQ(Get(engine(), "read"), "1");
+}
+
+// Such reads make it hot and young, whether a store or the hot cache answers them.
+TEST_F(SweeperTest, OnlyReadsThatFindARecordCount) {
+  OpenTiered(TieredOptions(1));
+  RememberAges(0, 12 * kHour);
+  Make();
+  for (const bool many : {false, true}) {
+    const std::string prefix = many ? "many/" : "one/";
+    const std::string deleted = prefix + "deleted";
+    const std::vector<std::string> keys = {prefix + "hot", prefix + "below", deleted,
+                                           prefix + "expired", prefix + "missing"};
+    const uint64_t soon = engine()->clock().NowMs() + 1000;
+    for (size_t i = 0; i < 4; i++) {
+      ASSERT_THAT(Put(engine(), keys[i], "1", i == 3 ? soon : 0), IsOk());
+    }
+    Migrate(engine(), 0, 1, [&](std::string_view key, const Envelope&) { return key != keys[0]; });
+    ASSERT_THAT(test::Delete(engine(), deleted), IsOk());
+    EXPECT_EQ(Levels(engine(), deleted), "marker | value 1 | nothing");
+    Pass(6 * kHour);
+    sweeper_->AdvanceTime();
+    const auto heat_of = [&](const std::string& key) {
+      return engine()->heat()->Estimate(HashKey(key));
+    };
+    std::vector<int> before;
+    for (const std::string& key : keys) before.push_back(heat_of(key));
+    const auto read = [&] {
+      if (many) return test::GetMany(engine(), keys);
+      std::vector<std::optional<std::string>> values;
+      for (const std::string& key : keys) values.push_back(Get(engine(), key));
+      return values;
+    };
+    const std::vector<std::optional<std::string>> values = {"1", "1", {}, {}, {}};
+    // The first time from the stores.
+    for (int i = 0; i < 500; i++) ASSERT_EQ(read(), values);
+    for (size_t i = 0; i < keys.size(); i++) {
+      SCOPED_TRACE(keys[i]);
+      EXPECT_EQ(heat_of(keys[i]) > before[i] + 1, i < 2);
+      EXPECT_EQ(heat_of(keys[i]) == before[i], i >= 2);
+      EXPECT_EQ(recency_[0]->EpochsSince(HashKey(keys[i])) == 0, i < 2);
+    }
+  }
 }
 
 TEST_F(SweeperTest, AFullTierTakesNothingAndTheSweepGoesOnLater) {

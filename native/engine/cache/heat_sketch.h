@@ -6,8 +6,9 @@
 // and rarely too high while there are more counters than hot keys. Halving all counters now and
 // then lets the past fade.
 //
-// The unit is one read. Reads that reach a store are counted one by one: beside a store that costs
-// nothing, and it is there that the border between what stays and what sinks lies. Reads that the
+// The unit is one read. Reads that find a record in a store are counted one by one: beside a store
+// that costs nothing, and it is there that the border between what stays and what sinks lies. Those
+// that find none count nowhere, so that keys that are not there take no room. Reads that the
 // hot cache answers are sampled by chance, one in kHitSampling standing for all. (Every sixteenth
 // would meet the same keys again and again in a program that reads in rounds.) A write counts for
 // one in kWriteSampling of a read: writes go to hot in any case.

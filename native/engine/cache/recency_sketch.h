@@ -14,7 +14,8 @@
 //   - What is not told does not count: hits of the hot cache are told by chance (heat_sketch.h);
 //     accesses are not known that were made in openings without the option, or after the sketch was
 //     last kept before a crash.
-//   - Keys that were asked for and are not there count as accessed, and so do those of other tiers.
+//   - Writes of keys count whatever they leave, so deleted keys do, and the keys of other tiers;
+//     reads of keys that are not there do not.
 //
 // A cell is one byte and the epochs go round, so Advance holds back the cells that would be
 // overtaken.

@@ -33,6 +33,7 @@ struct Scratch {
   std::array<rocksdb::PinnableSlice, kMaxChunk> values;
   std::array<rocksdb::Status, kMaxChunk> statuses;
   std::array<HotCache::FillTicket, kMaxChunk> tickets;
+  std::array<uint8_t, kMaxChunk> levels;  // that had the keys
 };
 
 Scratch& ThreadScratch() {
@@ -59,7 +60,6 @@ Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadVie
   const HotCache::FillTicket ticket = view ? HotCache::FillTicket{} : deps_.cache->BeginFill(hash);
   const std::shared_ptr<const Shards> held = view ? view->shards() : deps_.shards.Load();
   const Shards& shards = *held;
-  if (view == nullptr) NoteStoreRead(hash);
   const int shard = shards.IndexOf(key);
   if (shards.table.any_frozen() && shards.table.IsFrozen(shard)) {
     return FrozenError(shards.table.shards()[static_cast<size_t>(shard)]);
@@ -84,6 +84,7 @@ Status PointReader::GetStored(std::string_view key, uint64_t hash, const ReadVie
     return {};
   }
   if (view == nullptr) {
+    NoteStoreRead(shard, key, hash, level);
     deps_.cache->Fill(key, hash, ticket, envelope.payload, envelope.expiry_ms);
   }
   *value = envelope.payload;
@@ -107,7 +108,7 @@ rocksdb::Status PointReader::AskStores(int shard, const Shards& shards, const Re
       if (below.Again()) continue;
     }
     if (counted && s.ok()) {
-      CountTier(*level, view == nullptr, shard, key);
+      CountTier(*level);
     } else if (counted && s.IsNotFound()) {
       tier_reads_.absent.Add();
     }
@@ -137,32 +138,24 @@ bool PointReader::FetchAhead(std::string_view key, uint64_t hash) {
   return deps_.cache->FillAhead(key, hash, ticket, envelope.payload, envelope.expiry_ms, false);
 }
 
-void PointReader::CountTier(int level, bool present, int shard, const rocksdb::Slice& key) {
-  tier_reads_.found[static_cast<size_t>(deps_.tiers->TierOf(level))].Add();
-  if (level > 0 && present && deps_.on_colder_read) {
-    const std::string_view bytes(key.data(), key.size());
-    deps_.on_colder_read(shard, bytes, HashKey(bytes));
-  }
-}
-
 // Completes a chunk whose keys in ThreadScratch the hot store was asked for.
 void PointReader::AskColder(const ReadBatch& batch, const Shards& shards, const TieredRead& below,
                             uint32_t begin, size_t count) {
   Scratch& scratch = ThreadScratch();
   const auto* keys = batch.missing.data() + begin;
-  std::array<uint8_t, kMaxChunk> levels{};
   below.MultiGet(keys[0].shard, count, scratch.keys.data(), scratch.values.data(),
-                 scratch.statuses.data(), levels.data());
+                 scratch.statuses.data(), scratch.levels.data());
   const bool again = below.Again();
   for (size_t i = 0; i < count; i++) {
     const rocksdb::Status& s = scratch.statuses[i];
-    if (again && (levels[i] > 0 || s.IsNotFound())) {
+    if (again && (scratch.levels[i] > 0 || s.IsNotFound())) {
       int level = 0;
       scratch.values[i].Reset();
       scratch.statuses[i] = AskStores(keys[i].shard, shards, batch.view.get(), scratch.keys[i],
                                       &scratch.values[i], &level);
+      scratch.levels[i] = static_cast<uint8_t>(level);
     } else if (s.ok()) {
-      CountTier(levels[i], batch.view == nullptr, keys[i].shard, scratch.keys[i]);
+      CountTier(scratch.levels[i]);
     } else if (s.IsNotFound()) {
       tier_reads_.absent.Add();
     }
@@ -346,9 +339,8 @@ void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, Aren
   Scratch& scratch = ThreadScratch();
   for (size_t i = 0; i < count; i++) {
     scratch.keys[i] = {keys[i].bytes.data(), keys[i].bytes.size()};
-    if (view != nullptr) continue;
-    scratch.tickets[i] = deps_.cache->BeginFill(keys[i].hash);
-    NoteStoreRead(keys[i].hash);
+    scratch.levels[i] = 0;
+    if (view == nullptr) scratch.tickets[i] = deps_.cache->BeginFill(keys[i].hash);
   }
   // If the table was switched since the batch was planned, what the replaced family shows may be
   // older than the tickets. It is still an answer, since the batch is older too.
@@ -358,6 +350,7 @@ void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, Aren
     int level = 0;
     scratch.statuses[0] =
         AskStores(keys[0].shard, shards, view, scratch.keys[0], &scratch.values[0], &level);
+    scratch.levels[0] = static_cast<uint8_t>(level);
   } else if (deps_.tiers == nullptr) {
     deps_.db->MultiGet(options, shard, count, scratch.keys.data(), scratch.values.data(),
                        scratch.statuses.data());
@@ -380,6 +373,7 @@ void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, Aren
             envelope.expiry_ms == 0 ? 0 : (view ? view->clock_ms() : deps_.clock->NowMs());
         if (!envelope.is_tombstone() && !IsExpired(envelope, now)) {
           batch->results[key.index] = Keep(*batch, envelope.payload, writer);
+          if (view == nullptr) NoteStoreRead(key.shard, key.bytes, key.hash, scratch.levels[i]);
           if (fill) {
             deps_.cache->Fill(key.bytes, key.hash, scratch.tickets[i], envelope.payload,
                               envelope.expiry_ms);

@@ -84,9 +84,9 @@ class PointReader {
     ThreadPool* pool = nullptr;
     Metrics* metrics = nullptr;
     TierSet* tiers = nullptr;                  // null: there is the hot store alone
-    HeatSketch* heat = nullptr;                // counts reads; null likewise
+    HeatSketch* heat = nullptr;                // counts reads of records; null likewise
     SequencePrefetcher* prefetcher = nullptr;  // observes what the hot cache lacked; may be null
-    // Told of each read of the present that a colder store answered. May be null.
+    // Told of each read of the present that found a record in a colder store. May be null.
     std::function<void(int shard, std::string_view key, uint64_t hash)> on_colder_read;
     // Thaws these shards, by id, then calls `done` on a thread that may wait. Null: reads of frozen
     // shards are refused.
@@ -143,24 +143,27 @@ class PointReader {
       *observe = deps_.prefetcher != nullptr;
       return Cached::kMiss;
     }
-    NoteHit(key, hash);
+    const bool exists = found == HotCache::Found::kValue;
+    NoteHit(key, hash, exists);
     *observe = first_use;  // which there is only where there is a prefetcher
-    return found == HotCache::Found::kValue ? Cached::kValue : Cached::kAbsent;
+    return exists ? Cached::kValue : Cached::kAbsent;
   }
   // One place per thread for both samples: finding it costs more than drawing them.
-  void NoteHit(std::string_view key, uint64_t hash) {
+  void NoteHit(std::string_view key, uint64_t hash, bool exists) {
     struct Samples {
       uint32_t tick = 0;
       HeatSketch::Chance chance;
     };
     thread_local Samples samples;
     if (++samples.tick % ShardActivity::kHitSample == 0) NoteSampledHit(key);
-    if (deps_.heat != nullptr && samples.chance.Draw(HeatSketch::kHitSampling)) {
+    if (deps_.heat != nullptr && exists && samples.chance.Draw(HeatSketch::kHitSampling)) {
       deps_.heat->Add(hash, HeatSketch::kHitSampling);
     }
   }
-  void NoteStoreRead(uint64_t hash) {
+  // A read of the present found the record in the store of that level.
+  void NoteStoreRead(int shard, std::string_view key, uint64_t hash, int level) {
     if (deps_.heat != nullptr) deps_.heat->Add(hash);
+    if (level > 0 && deps_.on_colder_read) deps_.on_colder_read(shard, key, hash);
   }
   void NoteSampledHit(std::string_view key);
   void NoteReads(const Shards& shards, size_t shard, uint64_t records);
@@ -170,7 +173,9 @@ class PointReader {
   rocksdb::Status AskStores(int shard, const Shards& shards, const ReadView* view,
                             const rocksdb::Slice& key, rocksdb::PinnableSlice* stored, int* level,
                             bool counted = true);
-  void CountTier(int level, bool present, int shard, const rocksdb::Slice& key);
+  void CountTier(int level) {
+    tier_reads_.found[static_cast<size_t>(deps_.tiers->TierOf(level))].Add();
+  }
   void AskColder(const ReadBatch& batch, const Shards& shards, const TieredRead& below,
                  uint32_t begin, size_t count);
   bool AskCacheForAll(ReadBatch* batch);
