@@ -72,7 +72,8 @@ export interface TiersOptions {
   /**
    * Whole shards sink by their temperature (see the option `temperature`, and `db.shards.list()`): the records of a warm one
    * leave hot for the next tier, those of a cold or frozen one go to the lowest. A use makes a shard hot again, and its
-   * records come up as they are read. Default `false`: an idle weekend would move everything where shards are used alike.
+   * records come up as they are read. Asks for `temperature.hot` of at least 1000, a second: with less nothing would stay up.
+   * Default `false`: an idle weekend would move everything where shards are used alike.
    */
   sinkIdleShards?: boolean;
 }

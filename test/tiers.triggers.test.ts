@@ -77,4 +77,13 @@ test('options of triggers are checked', async () => {
   }
 });
 
+test('idle shards sink only where a use keeps a shard hot for a while', async () => {
+  const withHot = (hot: number, sinkIdleShards = true) =>
+    open(folder(), { temperature: { hot, warm: 2000, cold: 4000 }, tiers: { cold: {}, sinkIdleShards } });
+  for (const hot of [0, 999]) {
+    await rejects(withHot(hot), 'ERR_INVALID_ARGUMENT', /sinkIdleShards: temperature\.hot must be at least 1000/);
+  }
+  for (const db of [await withHot(1000), await withHot(0, false)]) await db.close();
+});
+
 test.run();

@@ -5,6 +5,13 @@
 
 namespace thermocline {
 
+namespace {
+
+// As maxAge. Records of shards that no use keeps hot for a while would go up and down for ever.
+constexpr uint64_t kLeastHotMsToSink = 1000;
+
+}  // namespace
+
 Status ApplyPreset(std::string_view name, EngineOptions* options) {
   if (name == "balanced") {
     options->memory = MemoryBudget{};
@@ -63,6 +70,12 @@ Status Finish(EngineOptions* options) {
   const TemperatureAges& ages = options->temperature_ages;
   if (ages.hot_ms > ages.warm_ms || ages.warm_ms > ages.cold_ms) {
     return {Code::kInvalidArgument, "temperature: hot, warm and cold must be ascending"};
+  }
+  if (options->tiers.sink_idle_shards && ages.hot_ms < kLeastHotMsToSink) {
+    return {
+        Code::kInvalidArgument,
+        "tiers.sinkIdleShards: temperature.hot must be at least 1000 (a second), or what is read "
+        "sinks at once"};
   }
   ChangesOptions& changes = options->changes;
   if (changes.on() && options->log_given && options->without_log) {

@@ -111,6 +111,22 @@ TEST(OptionsTest, RangesAreChecked) {
             Code::kInvalidArgument);
 }
 
+TEST(OptionsTest, IdleShardsSinkOnlyWhereAUseKeepsThemHotForASecond) {
+  for (const bool sinks : {true, false}) {
+    for (const uint64_t hot : {0, 999, 1000}) {
+      EngineOptions options;
+      options.tiers.sink_idle_shards = sinks;
+      options.temperature_ages.hot_ms = hot;
+      const Status status = Finish(&options);
+      if (sinks && hot < 1000) {
+        EXPECT_THAT(status, HasCode(Code::kInvalidArgument)) << hot;
+      } else {
+        EXPECT_THAT(status, IsOk()) << hot;
+      }
+    }
+  }
+}
+
 TEST(RocksOptionsTest, TheBudgetIsOneCacheAndOneWriteBufferManager) {
   EngineOptions options;
   options.memory = {0, 5 * kMiB, 7 * kMiB};
