@@ -340,7 +340,8 @@ void Migrator::Sweep() {
 }
 
 bool Migrator::Pace(int to, uint64_t bytes) {
-  sweeper_.AdvanceTime();
+  // It goes through the sketches, so not at every step.
+  if (NowNanos() - checked_nanos_ >= kCheckNanos) sweeper_.AdvanceTime();
   if (to > 0) {
     const uint64_t limit = deps_.tiers->store(to).options().rate_limit_bytes;
     if (limit > 0 && !Sleep(bytes * kSecond / limit)) return false;
