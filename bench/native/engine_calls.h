@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "engine/commit/packed_ops.h"
 #include "engine/engine.h"
@@ -63,6 +64,26 @@ inline size_t Lookup(Engine* engine, std::string_view key, size_t absent) {
   bool found = false;
   Check(engine->reader().Get(key, hash, nullptr, &found, see));
   return size;
+}
+
+// Returns how many of the keys exist. On the read pool's threads, as getMany.
+inline size_t LookupMany(Engine* engine, const std::vector<std::string_view>& keys) {
+  std::string packed;
+  for (const std::string_view key : keys) {
+    PutVarint32(&packed, static_cast<uint32_t>(key.size()));
+    packed.append(key);
+  }
+  auto batch = std::make_shared<ReadBatch>();
+  batch->packed = Copy(packed);
+  batch->packed_size = packed.size();
+  batch->count = static_cast<uint32_t>(keys.size());
+  auto done = std::make_shared<std::promise<void>>();
+  batch->done = [done] { done->set_value(); };
+  if (!engine->reader().Start(batch)) done->get_future().wait();
+  Check(batch->status);
+  size_t found = 0;
+  for (const ResultRef& result : batch->results) found += result.length != ResultRef::kAbsent;
+  return found;
 }
 
 }  // namespace thermocline::bench

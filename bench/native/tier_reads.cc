@@ -5,7 +5,9 @@
 //       Loads the data four times: all hot; with a warm and with a cold tier, hot capacity 10% of
 //       the data; in RocksDB alone with cf_paths, 10% of the data on the first one. Then reads by a
 //       Zipfian choice until the tiers have settled. Disks are as fast as they are meanwhile.
-//   tier_reads read <dir> <setup> <none|sata|hdd> <records> <seconds> <threads>
+//   tier_reads read <dir> <setup> <none|sata|hdd> <records> <seconds> <threads> <batch>
+//       Each thread reads <batch> keys at a time: 1 is get, more are one getMany (for RocksDB
+//       alone: one MultiGet).
 //       Setups: hot    everything on the fast disk
 //               empty  likewise, with a warm and a cold tier that hold nothing
 //               tiers  the coldest 90% in a warm (none, sata) or cold (hdd) tier on the slow disk
@@ -24,7 +26,9 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -40,6 +44,7 @@
 #include "engine/platform/thread_pool.h"
 #include "engine/platform/time.h"
 #include "engine/rocks_options.h"
+#include "engine/tier/policy.h"
 #include "engine_calls.h"
 #include "workload.h"
 #include "zipfian.h"
@@ -104,6 +109,8 @@ class Store {
  public:
   virtual ~Store() = default;
   virtual size_t Get(std::string_view key) = 0;
+  // How many exist.
+  virtual size_t GetMany(const std::vector<std::string_view>& keys) = 0;
 };
 
 class EngineStore : public Store {
@@ -111,6 +118,9 @@ class EngineStore : public Store {
   explicit EngineStore(std::shared_ptr<Engine> engine) : engine_(std::move(engine)) {}
   ~EngineStore() override { engine_->Close(); }
   size_t Get(std::string_view key) override { return Lookup(engine_.get(), key, kAbsent); }
+  size_t GetMany(const std::vector<std::string_view>& keys) override {
+    return LookupMany(engine_.get(), keys);
+  }
 
  private:
   const std::shared_ptr<Engine> engine_;
@@ -141,6 +151,15 @@ class PathsStore : public Store {
                                        {key.data(), key.size()}, &value);
     return s.ok() ? value.size() : kAbsent;
   }
+  size_t GetMany(const std::vector<std::string_view>& keys) override {
+    std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
+    std::vector<rocksdb::PinnableSlice> values(keys.size());
+    std::vector<rocksdb::Status> statuses(keys.size());
+    db_->MultiGet(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), keys.size(), slices.data(),
+                  values.data(), statuses.data());
+    return static_cast<size_t>(std::count_if(statuses.begin(), statuses.end(),
+                                             [](const auto& status) { return status.ok(); }));
+  }
   void Load(const Workload& work) {
     for (size_t from = 0; from < work.records(); from += kBatch) {
       rocksdb::WriteBatch batch;
@@ -165,9 +184,9 @@ struct Reading {
   std::unique_ptr<Histogram> nanos;
 };
 
-// Reads for so long, or so often, whichever comes first.
-Reading ReadFor(Store* store, const Workload& work, double zeta, int threads, double seconds,
-                uint64_t reads, uint64_t seed) {
+// Reads for so long, or so often, whichever comes first. `nanos` is of each call, of `batch` keys.
+Reading ReadFor(Store* store, const Workload& work, double zeta, int threads, size_t batch,
+                double seconds, uint64_t reads, uint64_t seed) {
   Reading reading;
   reading.nanos = std::make_unique<Histogram>();
   std::atomic<uint64_t> total{0};
@@ -180,10 +199,13 @@ Reading ReadFor(Store* store, const Workload& work, double zeta, int threads, do
       Zipfian ranks(work.records(), zeta, seed * 100 + static_cast<uint64_t>(t));
       const uint64_t most = reads / static_cast<uint64_t>(threads);
       uint64_t before = NowNanos();
+      std::vector<std::string_view> keys(batch);
       uint64_t i = 0;
-      for (; i < most && before < end; i++) {
-        const size_t index = work.every_key()[ranks.Next()];
-        if (store->Get(work.Key(index)) == kAbsent) wrong = true;
+      for (; i < most && before < end; i += batch) {
+        for (std::string_view& key : keys) key = work.Key(work.every_key()[ranks.Next()]);
+        const bool all =
+            batch == 1 ? store->Get(keys[0]) != kAbsent : store->GetMany(keys) == batch;
+        if (!all) wrong = true;
         const uint64_t now = NowNanos();
         reading.nanos->Record(now - before);
         before = now;
@@ -226,14 +248,26 @@ EngineOptions Tiered(Tier tier, uint64_t capacity, rocksdb::Env* env) {
   return options;
 }
 
+// Reads, then gives the hot tier time to sink to its mark: readers on all processors leave
+// migration little to work with.
+void ReadAndSink(Engine* engine, EngineStore* store, const Workload& work, double zeta,
+                 uint64_t capacity, uint64_t seed) {
+  (void)ReadFor(store, work, zeta, 2, 1, 1e9, 2 * work.records(), seed);
+  const double mark = WaterMarks().high * static_cast<double>(capacity);
+  while (static_cast<double>(engine->ReportTiers().tiers[0].LiveBytes()) > mark) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+// Reads until what is hot has come back up: some rounds after the tier had its size.
 void PrepareTiers(const std::string& dir, const std::string& loaded, Tier tier,
                   const Workload& work, double zeta, uint64_t capacity) {
+  constexpr int kSettledRounds = 6;
   fs::copy(loaded, dir, fs::copy_options::recursive);
   const auto engine = OpenEngine(dir, Tiered(tier, capacity, nullptr));
   EngineStore store(engine);
-  for (int round = 0; round < 4; round++) {
-    (void)ReadFor(&store, work, zeta, 2, 1e9, 2 * work.records(),
-                  1000 + static_cast<uint64_t>(round));
+  for (int round = 0; round <= kSettledRounds; round++) {
+    ReadAndSink(engine.get(), &store, work, zeta, capacity, 1000 + static_cast<uint64_t>(round));
     const TierReport report = engine->ReportTiers();
     std::fprintf(stderr, "%s, round %d: hot %.1f of %.1f MB, promoted %llu\n", dir.c_str(), round,
                  static_cast<double>(report.tiers[0].LiveBytes()) / 1e6,
@@ -273,7 +307,7 @@ int Prepare(const std::string& dir, size_t records) {
 // ---- the two measurements -----------------------------------------------------------------------
 
 int Read(const std::string& dir, std::string_view setup, const std::string& speed, size_t records,
-         double seconds, int threads) {
+         double seconds, int threads, size_t batch) {
   const Workload work(records, kValueSize);
   const double zeta = Zeta(records);
   const Disk everything(speed);
@@ -309,11 +343,15 @@ int Read(const std::string& dir, std::string_view setup, const std::string& spee
     Die("no such setup");
   }
   if (engine) store = std::make_unique<EngineStore>(engine);
+  // Another choice in each run: what one run read would be hot in the next one, if that read it
+  // again.
+  const uint64_t seed = NowNanos();
   // Caches fill.
-  (void)ReadFor(store.get(), work, zeta, threads, seconds, records, 7);
+  (void)ReadFor(store.get(), work, zeta, threads, batch, seconds, records, seed);
   const TierReport before = engine ? engine->ReportTiers() : TierReport();
   const uint64_t seeks = disk->seeks();
-  const Reading reading = ReadFor(store.get(), work, zeta, threads, seconds, ~uint64_t{0}, 8);
+  const Reading reading =
+      ReadFor(store.get(), work, zeta, threads, batch, seconds, ~uint64_t{0}, seed + 1);
   const double reads = static_cast<double>(reading.reads);
   const double slow_reads = static_cast<double>(disk->seeks() - seeks);
   double memory = 0;
@@ -326,10 +364,11 @@ int Read(const std::string& dir, std::string_view setup, const std::string& spee
     promoted = after.promoted - before.promoted;
   }
   std::printf(
-      "{\"setup\":\"%s\",\"disk\":\"%s\",\"threads\":%d,\"reads\":%llu,\"readsPerSecond\":%.0f,"
+      "{\"setup\":\"%s\",\"disk\":\"%s\",\"threads\":%d,\"batch\":%zu,\"reads\":%llu,"
+      "\"readsPerSecond\":%.0f,"
       "\"p50Micros\":%.1f,\"p99Micros\":%.1f,\"hotCacheShare\":%.4f,\"hotTierShare\":%.4f,"
       "\"slowDiskReadsShare\":%.4f,\"promoted\":%llu}\n",
-      std::string(setup).c_str(), speed.c_str(), threads,
+      std::string(setup).c_str(), speed.c_str(), threads, batch,
       static_cast<unsigned long long>(reading.reads), reads / reading.seconds, Micros(reading, 50),
       Micros(reading, 99), memory, hot, slow_reads / reads,
       static_cast<unsigned long long>(promoted));
@@ -412,16 +451,16 @@ int main(int argc, char** argv) {
   const std::string_view mode = argc > 1 ? argv[1] : "";
   const auto number = [&](int i) { return std::strtoul(argv[i], nullptr, 10); };
   if (mode == "prepare" && argc == 4) return Prepare(argv[2], number(3));
-  if (mode == "read" && argc == 8) {
+  if (mode == "read" && argc == 9) {
     return Read(argv[2], argv[3], argv[4], number(5), std::strtod(argv[6], nullptr),
-                static_cast<int>(number(7)));
+                static_cast<int>(number(7)), number(8));
   }
   if (mode == "migrate" && argc == 5) {
     return Migrate(argv[2], number(3), std::strtod(argv[4], nullptr));
   }
   std::fprintf(stderr,
                "usage: tier_reads prepare <dir> <records>\n"
-               "       tier_reads read <dir> <setup> <disk> <records> <seconds> <threads>\n"
+               "       tier_reads read <dir> <setup> <disk> <records> <seconds> <threads> <batch>\n"
                "       tier_reads migrate <dir> <records> <seconds>\n");
   return 2;
 }

@@ -3,6 +3,7 @@
 //   --records <n>   2,000,000 by default
 //   --seconds <n>   of each measurement, after as long for the caches to fill; 15 by default
 //   --threads <n>   that read at once; 8 by default
+//   --batch <n>     keys to a call: 1, which is get, by default; more are one getMany
 //   --dir <folder>  where the databases are made and kept; a temporary one, removed afterwards, by default
 //   --svg <file>    also draws a chart
 //
@@ -94,11 +95,12 @@ export function measureReads(args) {
       records: { type: 'string', default: '2000000' },
       seconds: { type: 'string', default: '15' },
       threads: { type: 'string', default: '8' },
+      batch: { type: 'string', default: '1' },
       dir: { type: 'string' },
       svg: { type: 'string' },
     },
   });
-  const { records, seconds, threads } = values;
+  const { records, seconds, threads, batch } = values;
   const program = buildProgram('tier_reads');
   const dir = values.dir ?? mkdtempSync(path.join(os.tmpdir(), 'thermocline-tier-reads-'));
   const run = (...given) => {
@@ -110,9 +112,9 @@ export function measureReads(args) {
     if (!existsSync(path.join(data, 'paths'))) run('prepare', data, records);
     const results = SETUPS.map(([name, setup, disk]) => ({
       name,
-      ...run('read', data, setup, disk, records, seconds, threads),
+      ...run('read', data, setup, disk, records, seconds, threads, batch),
     }));
-    console.log(`${count(Number(records))} records, ${threads} threads, ${os.cpus().length} processors\n`);
+    console.log(`${count(Number(records))} records, ${threads} threads, ${batch} keys to a call, ${os.cpus().length} processors\n`);
     console.log(table(results));
     if (values.svg) writeFileSync(values.svg, chart(results));
     const { alone, migrating } = run('migrate', data, records, seconds);

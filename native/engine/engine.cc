@@ -21,6 +21,7 @@
 #include "engine/platform/file.h"
 #include "engine/record/coding.h"
 #include "engine/tier/expiry_filter.h"
+#include "engine/tier/policy.h"
 
 namespace thermocline {
 
@@ -133,6 +134,10 @@ Status Engine::OpenParts() {
         name, threads, ThreadPoolOptions{.metrics = &metrics_->Work(which), .nice = nice});
   };
   read_pool_ = pool("tc-read", options_.threads.read, WorkClass::kRead, 0);
+  if (tiered) {
+    colder_read_pool_ =
+        pool("tc-read-colder", ColderReadThreads(options_.threads.read), WorkClass::kRead, 0);
+  }
   task_pool_ = pool("tc-task", kTaskThreads, WorkClass::kTask, 0);
   background_pool_ =
       pool("tc-background", options_.threads.maintenance, WorkClass::kBackground, kBackgroundNice);
@@ -152,6 +157,7 @@ Status Engine::OpenParts() {
       .cache = cache_.get(),
       .clock = &clock_,
       .pool = read_pool_.get(),
+      .colder_pool = colder_read_pool_.get(),
       .metrics = metrics_.get(),
       .tiers = tiered ? tiers_.get() : nullptr,
       .heat = heat_.get(),
@@ -430,6 +436,7 @@ void Engine::Close() {
     if (outbox_) outbox_->Stop();
     if (topics_) topics_->Close();
     if (read_pool_) read_pool_->Shutdown();
+    if (colder_read_pool_) colder_read_pool_->Shutdown();  // takes from the other
     if (task_pool_) task_pool_->Shutdown();
     if (background_pool_) background_pool_->Shutdown();
     if (reshard_pool_) reshard_pool_->Shutdown();

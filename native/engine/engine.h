@@ -318,6 +318,7 @@ class Engine {
   MoveLedger moves_;
   std::unique_ptr<Stepper> stepper_;  // likewise, and when read-only
   std::unique_ptr<ThreadPool> read_pool_;
+  std::unique_ptr<ThreadPool> colder_read_pool_;  // null without colder tiers
   std::unique_ptr<ThreadPool> task_pool_;
   std::unique_ptr<ThreadPool> background_pool_;
   std::once_flag reshard_pool_made_;

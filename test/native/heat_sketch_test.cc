@@ -82,6 +82,33 @@ TEST(HeatSketchTest, WhatIsKeptComesBack) {
   EXPECT_EQ(again.Encode(), kept);
 }
 
+TEST(HeatSketchTest, ItFadesAsOftenHoweverOftenItIsReopened) {
+  HeatSketch sketch(64);
+  const auto reopen = [](const HeatSketch& before, HeatSketch* after) {
+    return after->Decode(before.Encode());
+  };
+  for (int n = 0; n < 511; n++) sketch.Add(HashOf(n));
+  HeatSketch once(64);
+  ASSERT_TRUE(reopen(sketch, &once));
+  HeatSketch twice(64);
+  ASSERT_TRUE(reopen(once, &twice));
+  EXPECT_FALSE(twice.IsDue());
+  twice.Add(HashOf(1));
+  EXPECT_TRUE(twice.IsDue());
+}
+
+TEST(HeatSketchTest, WhatAnEarlierVersionKeptComesBackAndFades) {
+  HeatSketch sketch(64);
+  for (int n = 0; n < 3; n++) sketch.Add(HashOf(1));
+  std::string kept = sketch.Encode();
+  kept[0] = 2;  // which did not say how much was counted
+  kept.erase(2, sizeof(uint64_t));
+  HeatSketch again(64);
+  ASSERT_TRUE(again.Decode(kept));
+  EXPECT_EQ(again.Estimate(HashOf(1)), 3);
+  EXPECT_TRUE(again.IsDue());
+}
+
 TEST(HeatSketchTest, DamageAndOtherSizesAreRefused) {
   HeatSketch sketch(1 << 12);
   sketch.Add(HashOf(1));

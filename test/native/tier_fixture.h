@@ -35,6 +35,7 @@ inline StepResult Migrate(Engine* engine, int from, int to,
       total.markers += result.markers;
       total.dropped += result.dropped;
       total.dirty += result.dirty;
+      total.freed += result.freed;
       plan.start = result.next;
     }
   }

@@ -32,22 +32,7 @@ class EngineSubject : public Subject {
   size_t Get(std::string_view key) override { return Lookup(engine_.get(), key, kAbsent); }
 
   size_t MultiGet(const std::vector<std::string_view>& keys) override {
-    std::string packed;
-    for (const std::string_view key : keys) {
-      PutVarint32(&packed, static_cast<uint32_t>(key.size()));
-      packed.append(key);
-    }
-    auto batch = std::make_shared<ReadBatch>();
-    batch->packed = Copy(packed);
-    batch->packed_size = packed.size();
-    batch->count = static_cast<uint32_t>(keys.size());
-    auto done = std::make_shared<std::promise<void>>();
-    batch->done = [done] { done->set_value(); };
-    if (!engine_->reader().Start(batch)) done->get_future().wait();
-    Check(batch->status);
-    size_t found = 0;
-    for (const ResultRef& result : batch->results) found += result.length != ResultRef::kAbsent;
-    return found;
+    return LookupMany(engine_.get(), keys);
   }
 
   size_t Scan(size_t* records) override {

@@ -10,7 +10,8 @@ namespace thermocline {
 
 namespace {
 
-constexpr char kVersion = 2;
+constexpr char kVersion = 3;
+constexpr char kWithoutAdded = 2;  // the version before
 
 }  // namespace
 
@@ -54,6 +55,7 @@ void HeatSketch::Halve() {
 
 std::string HeatSketch::Encode() const {
   std::string encoded = {kVersion, static_cast<char>(std::bit_width(counters_) - 1)};
+  PutFixed64(&encoded, added_.load(std::memory_order_relaxed));
   uint32_t zeros = 0;
   for (size_t i = 0; i < counters_; i++) {
     const uint8_t count = table_[i].load(std::memory_order_relaxed);
@@ -69,24 +71,26 @@ std::string HeatSketch::Encode() const {
 }
 
 bool HeatSketch::Decode(std::string_view encoded) {
-  if (encoded.size() < 2 || encoded[0] != kVersion ||
+  const bool with_added = !encoded.empty() && encoded[0] == kVersion;
+  const size_t header = with_added ? 2 + sizeof(uint64_t) : 2;
+  if (encoded.size() < header || (!with_added && encoded[0] != kWithoutAdded) ||
       encoded[1] != static_cast<char>(std::bit_width(counters_) - 1)) {
     return false;
   }
-  const char* p = encoded.data() + 2;
+  const char* p = encoded.data() + header;
   const char* const limit = encoded.data() + encoded.size();
   std::vector<uint8_t> counts(counters_);
-  uint64_t total = 0;
   for (size_t at = 0; p < limit; at++) {
     uint32_t zeros = 0;
     p = GetVarint32(p, limit, &zeros);
     if (p == nullptr || p == limit || zeros >= counters_ - at) return false;
     at += zeros;
     counts[at] = static_cast<uint8_t>(*p++);
-    total += counts[at];
   }
   for (size_t i = 0; i < counters_; i++) table_[i].store(counts[i], std::memory_order_relaxed);
-  added_.store(total / kRows, std::memory_order_relaxed);
+  // Counters that are raised together hold less than what was added.
+  const uint64_t added = with_added ? DecodeFixed64(encoded.data() + 2) : kFadeAfter * counters_;
+  added_.store(std::min(added, kFadeAfter * counters_), std::memory_order_relaxed);
   return true;
 }
 

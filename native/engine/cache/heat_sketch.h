@@ -71,8 +71,9 @@ class HeatSketch {
   bool IsDue() const { return added_.load(std::memory_order_relaxed) >= kFadeAfter * counters_; }
   void Halve();
 
-  // For keeping across restarts: u8 version, u8 log2 of counters, then pairs of (varint run of
-  // zeros, counter) for the counters that are not zero.
+  // For keeping across restarts: u8 version (3), u8 log2 of counters, fixed64 reads counted since
+  // they began to fade, then pairs of (varint run of zeros, counter) for the counters that are not
+  // zero. Version 2 lacks the reads; it is taken to be due to fade.
   std::string Encode() const;
   // False if it is damaged or of another size; everything is then as before.
   bool Decode(std::string_view encoded);

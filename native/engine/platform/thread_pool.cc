@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #ifdef __linux__
+#include <sched.h>
 #include <sys/resource.h>
 #endif
 
@@ -26,6 +27,9 @@ void LowerThisThread(int nice) {
   if (nice <= 0) return;
   // On Linux "this process" is this thread. Raising niceness needs no privilege.
   setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + nice);
+  // Nor does it interrupt whoever runs when it wakes up from a rest.
+  const sched_param none{};
+  (void)sched_setscheduler(0, SCHED_BATCH, &none);
 #else
   (void)nice;
 #endif

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "engine/hash.h"
 #include "engine/platform/time.h"
@@ -33,7 +37,6 @@ struct Scratch {
   std::array<rocksdb::PinnableSlice, kMaxChunk> values;
   std::array<rocksdb::Status, kMaxChunk> statuses;
   std::array<HotCache::FillTicket, kMaxChunk> tickets;
-  std::array<uint8_t, kMaxChunk> levels;  // that had the keys
 };
 
 Scratch& ThreadScratch() {
@@ -42,6 +45,14 @@ Scratch& ThreadScratch() {
 }
 
 }  // namespace
+
+// As TieredRead noted it before the hot store was asked.
+struct PointReader::ColderPart {
+  TieredRead below;
+  bool fill;
+  std::vector<uint32_t> keys;  // places in ReadBatch::missing, of one shard
+  std::vector<HotCache::FillTicket> tickets;
+};
 
 void PointReader::NoteSampledHit(std::string_view key) {
   const std::shared_ptr<const Shards> shards = deps_.shards.Load();
@@ -138,30 +149,6 @@ bool PointReader::FetchAhead(std::string_view key, uint64_t hash) {
   return deps_.cache->FillAhead(key, hash, ticket, envelope.payload, envelope.expiry_ms, false);
 }
 
-// Completes a chunk whose keys in ThreadScratch the hot store was asked for.
-void PointReader::AskColder(const ReadBatch& batch, const Shards& shards, const TieredRead& below,
-                            uint32_t begin, size_t count) {
-  Scratch& scratch = ThreadScratch();
-  const auto* keys = batch.missing.data() + begin;
-  below.MultiGet(keys[0].shard, count, scratch.keys.data(), scratch.values.data(),
-                 scratch.statuses.data(), scratch.levels.data());
-  const bool again = below.Again();
-  for (size_t i = 0; i < count; i++) {
-    const rocksdb::Status& s = scratch.statuses[i];
-    if (again && (scratch.levels[i] > 0 || s.IsNotFound())) {
-      int level = 0;
-      scratch.values[i].Reset();
-      scratch.statuses[i] = AskStores(keys[i].shard, shards, batch.view.get(), scratch.keys[i],
-                                      &scratch.values[i], &level);
-      scratch.levels[i] = static_cast<uint8_t>(level);
-    } else if (s.ok()) {
-      CountTier(scratch.levels[i]);
-    } else if (s.IsNotFound()) {
-      tier_reads_.absent.Add();
-    }
-  }
-}
-
 bool PointReader::Start(const std::shared_ptr<ReadBatch>& batch) {
   batch->began_nanos = NowNanos();
   batch->results.assign(batch->count, ResultRef{});
@@ -190,7 +177,7 @@ bool PointReader::StartPlanned(const std::shared_ptr<ReadBatch>& batch, const St
   }
   const size_t workers = std::min(batch->chunks.size(), static_cast<size_t>(deps_.pool->threads()));
   for (size_t i = 0; i < workers; i++) {
-    deps_.pool->Post([this, batch] { Work(batch.get()); });
+    deps_.pool->Post([this, batch] { Work(batch); });
   }
   return false;
 }
@@ -277,7 +264,7 @@ void PointReader::RefuseFrozen(ReadBatch* batch, const Status& thawed) {
   batch->chunks_left.store(batch->chunks.size(), std::memory_order_relaxed);
 }
 
-void PointReader::Work(ReadBatch* batch) {
+void PointReader::Work(const std::shared_ptr<ReadBatch>& batch) {
   size_t finished = 0;
   {
     ArenaWriter writer(&batch->arenas);
@@ -285,26 +272,38 @@ void PointReader::Work(ReadBatch* batch) {
       const size_t next = batch->next_chunk.fetch_add(1, std::memory_order_relaxed);
       if (next >= batch->chunks.size()) break;
       if (next == 0) batch->taken_nanos = NowNanos();
+      const auto [begin, end] = batch->chunks[next];
       try {
-        ReadChunk(batch, batch->chunks[next].first, batch->chunks[next].second, &writer);
+        ReadChunk(batch, begin, end, &writer);
       } catch (const std::exception& error) {
-        const auto [begin, end] = batch->chunks[next];
-        for (uint32_t i = begin; i < end; i++) {
-          Fail(batch, batch->missing[i].index,
-               {Code::kIo, std::string("a read failed: ") + error.what()});
-        }
+        for (uint32_t i = begin; i < end; i++) FailByException(batch.get(), i, error);
       }
       finished++;
     }
   }
-  if (finished == 0) return;
-  // acq_rel: the last worker sees what all others wrote.
-  if (batch->chunks_left.fetch_sub(finished, std::memory_order_acq_rel) == finished) {
-    const uint64_t took = NowNanos() - batch->began_nanos;
-    deps_.metrics->get_many_nanos.Record(took);
-    if (deps_.metrics->slow && deps_.metrics->slow->Wants(took)) Trace(*batch, took);
-    batch->done();
+  Finish(batch.get(), finished);
+}
+
+void PointReader::WorkColder(ReadBatch* batch, const ColderPart& part) {
+  {
+    ArenaWriter writer(&batch->arenas);
+    try {
+      ReadColder(batch, part, &writer);
+    } catch (const std::exception& error) {
+      for (const uint32_t i : part.keys) FailByException(batch, i, error);
+    }
   }
+  Finish(batch, 1);
+}
+
+void PointReader::Finish(ReadBatch* batch, size_t chunks) {
+  if (chunks == 0) return;
+  // acq_rel: the last worker sees what all others wrote.
+  if (batch->chunks_left.fetch_sub(chunks, std::memory_order_acq_rel) != chunks) return;
+  const uint64_t took = NowNanos() - batch->began_nanos;
+  deps_.metrics->get_many_nanos.Record(took);
+  if (deps_.metrics->slow && deps_.metrics->slow->Wants(took)) Trace(*batch, took);
+  batch->done();
 }
 
 void PointReader::Trace(const ReadBatch& batch, uint64_t took) const {
@@ -327,7 +326,13 @@ void PointReader::Fail(ReadBatch* batch, uint32_t index, const Status& status) {
   if (batch->status.ok()) batch->status = status;
 }
 
-void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, ArenaWriter* writer) {
+void PointReader::FailByException(ReadBatch* batch, uint32_t place, const std::exception& error) {
+  Fail(batch, batch->missing[place].index,
+       {Code::kIo, std::string("a read failed: ") + error.what()});
+}
+
+void PointReader::ReadChunk(const std::shared_ptr<ReadBatch>& batch, uint32_t begin, uint32_t end,
+                            ArenaWriter* writer) {
   const ReadView* view = batch->view.get();
   const Shards& shards = *batch->shards;
   rocksdb::ReadOptions options;
@@ -339,55 +344,110 @@ void PointReader::ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, Aren
   Scratch& scratch = ThreadScratch();
   for (size_t i = 0; i < count; i++) {
     scratch.keys[i] = {keys[i].bytes.data(), keys[i].bytes.size()};
-    scratch.levels[i] = 0;
-    if (view == nullptr) scratch.tickets[i] = deps_.cache->BeginFill(keys[i].hash);
+    if (view != nullptr) continue;
+    scratch.tickets[i] = deps_.cache->BeginFill(keys[i].hash);
   }
   // If the table was switched since the batch was planned, what the replaced family shows may be
   // older than the tickets. It is still an answer, since the batch is older too.
   const bool fill = view == nullptr && deps_.shards.Load() == batch->shards;
   const SequencePrefetcher::Reading reading(deps_.prefetcher);
+  std::optional<TieredRead> below;
+  if (deps_.tiers != nullptr) below.emplace(deps_.tiers, shards, view);
   if (count == 1) {
-    int level = 0;
-    scratch.statuses[0] =
-        AskStores(keys[0].shard, shards, view, scratch.keys[0], &scratch.values[0], &level);
-    scratch.levels[0] = static_cast<uint8_t>(level);
-  } else if (deps_.tiers == nullptr) {
-    deps_.db->MultiGet(options, shard, count, scratch.keys.data(), scratch.values.data(),
-                       scratch.statuses.data());
+    scratch.statuses[0] = deps_.db->Get(options, shard, scratch.keys[0], &scratch.values[0]);
   } else {
-    const TieredRead below(deps_.tiers, shards, view);
     deps_.db->MultiGet(options, shard, count, scratch.keys.data(), scratch.values.data(),
                        scratch.statuses.data());
-    AskColder(*batch, shards, below, begin, count);
   }
+  std::shared_ptr<const ColderPart> rest;
+  if (below) rest = TakeMissing(*below, begin, count, fill);
   for (size_t i = 0; i < count; i++) {
-    const rocksdb::Status& s = scratch.statuses[i];
-    const auto& key = keys[i];
-    if (s.ok()) {
-      Envelope envelope;
-      const rocksdb::PinnableSlice& stored = scratch.values[i];
-      if (!DecodeEnvelope({stored.data(), stored.size()}, &envelope)) {
-        Fail(batch, key.index, CorruptEnvelope(key.bytes));
-      } else {
-        const uint64_t now =
-            envelope.expiry_ms == 0 ? 0 : (view ? view->clock_ms() : deps_.clock->NowMs());
-        if (!envelope.is_tombstone() && !IsExpired(envelope, now)) {
-          batch->results[key.index] = Keep(*batch, envelope.payload, writer);
-          if (view == nullptr) NoteStoreRead(key.shard, key.bytes, key.hash, scratch.levels[i]);
-          if (fill) {
-            deps_.cache->Fill(key.bytes, key.hash, scratch.tickets[i], envelope.payload,
-                              envelope.expiry_ms);
-          }
-        } else if (fill) {
-          deps_.cache->FillAbsent(key.bytes, key.hash, scratch.tickets[i]);
-        }
-      }
-    } else if (s.IsNotFound()) {
-      if (fill) deps_.cache->FillAbsent(key.bytes, key.hash, scratch.tickets[i]);
-    } else {
-      Fail(batch, key.index, Status::From(s, "reading keys"));
+    const bool found = scratch.statuses[i].ok();
+    if (!rest || !scratch.statuses[i].IsNotFound()) {
+      if (found && below) CountTier(0);
+      Settle(batch.get(), keys[i], scratch.statuses[i], scratch.values[i], 0,
+             fill ? &scratch.tickets[i] : nullptr, writer);
     }
     scratch.values[i].Reset();
+  }
+  if (!rest) return;
+  // One chunk more, so that whoever ends first leaves the batch to the other.
+  batch->chunks_left.fetch_add(1, std::memory_order_relaxed);
+  try {
+    deps_.colder_pool->Post([this, batch, rest] { WorkColder(batch.get(), *rest); });
+  } catch (...) {
+    batch->chunks_left.fetch_sub(1, std::memory_order_relaxed);
+    throw;
+  }
+}
+
+std::shared_ptr<const PointReader::ColderPart> PointReader::TakeMissing(const TieredRead& below,
+                                                                        uint32_t begin,
+                                                                        size_t count, bool fill) {
+  const Scratch& scratch = ThreadScratch();
+  std::shared_ptr<ColderPart> part;
+  for (size_t i = 0; i < count; i++) {
+    if (!scratch.statuses[i].IsNotFound()) continue;
+    if (!part) part = std::make_shared<ColderPart>(ColderPart{below, fill, {}, {}});
+    part->keys.push_back(begin + static_cast<uint32_t>(i));
+    part->tickets.push_back(scratch.tickets[i]);
+  }
+  return part;
+}
+
+void PointReader::ReadColder(ReadBatch* batch, const ColderPart& part, ArenaWriter* writer) {
+  const size_t count = part.keys.size();
+  const int shard = batch->missing[part.keys[0]].shard;
+  Scratch& scratch = ThreadScratch();
+  for (size_t i = 0; i < count; i++) {
+    const std::string_view key = batch->missing[part.keys[i]].bytes;
+    scratch.keys[i] = {key.data(), key.size()};
+    scratch.statuses[i] = rocksdb::Status::NotFound();
+  }
+  const SequencePrefetcher::Reading reading(deps_.prefetcher);
+  std::array<int, kMaxChunk> levels{};
+  part.below.MultiGet(shard, count, scratch.keys.data(), scratch.values.data(),
+                      scratch.statuses.data(), levels.data());
+  const bool again = part.below.Again();
+  for (size_t i = 0; i < count; i++) {
+    if (again) {
+      scratch.values[i].Reset();
+      scratch.statuses[i] = AskStores(shard, *batch->shards, batch->view.get(), scratch.keys[i],
+                                      &scratch.values[i], &levels[i]);
+    } else if (scratch.statuses[i].ok()) {
+      CountTier(levels[i]);
+    } else if (scratch.statuses[i].IsNotFound()) {
+      tier_reads_.absent.Add();
+    }
+    Settle(batch, batch->missing[part.keys[i]], scratch.statuses[i], scratch.values[i], levels[i],
+           part.fill ? &part.tickets[i] : nullptr, writer);
+    scratch.values[i].Reset();
+  }
+}
+
+void PointReader::Settle(ReadBatch* batch, const ReadBatch::Key& key, const rocksdb::Status& s,
+                         const rocksdb::PinnableSlice& stored, int level,
+                         const HotCache::FillTicket* ticket, ArenaWriter* writer) {
+  if (s.IsNotFound()) {
+    if (ticket != nullptr) deps_.cache->FillAbsent(key.bytes, key.hash, *ticket);
+    return;
+  }
+  if (!s.ok()) return Fail(batch, key.index, Status::From(s, "reading keys"));
+  Envelope envelope;
+  if (!DecodeEnvelope({stored.data(), stored.size()}, &envelope)) {
+    return Fail(batch, key.index, CorruptEnvelope(key.bytes));
+  }
+  const ReadView* view = batch->view.get();
+  const uint64_t now =
+      envelope.expiry_ms == 0 ? 0 : (view ? view->clock_ms() : deps_.clock->NowMs());
+  if (envelope.is_tombstone() || IsExpired(envelope, now)) {
+    if (ticket != nullptr) deps_.cache->FillAbsent(key.bytes, key.hash, *ticket);
+    return;
+  }
+  batch->results[key.index] = Keep(*batch, envelope.payload, writer);
+  if (view == nullptr) NoteStoreRead(key.shard, key.bytes, key.hash, level);
+  if (ticket != nullptr) {
+    deps_.cache->Fill(key.bytes, key.hash, *ticket, envelope.payload, envelope.expiry_ms);
   }
 }
 

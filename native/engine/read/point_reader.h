@@ -2,8 +2,9 @@
 //
 // Steps of a batch: the caller's thread asks the hot cache for every key; what is missing is
 // grouped by shard and cut into chunks of 32 to 128 keys; as many pool threads as there are chunks
-// take them one after another, each chunk one RocksDB MultiGet for each tier that is asked; the
-// last to finish reports.
+// take them one after another, each chunk one RocksDB MultiGet of the hot store; the last to finish
+// reports. What a chunk lacks there the colder pool looks for, one MultiGet a tier: its threads
+// wait for slower disks, and nothing that hot could answer waits behind them.
 //
 // Invariants:
 //   - A value enters the hot cache only under a ticket taken before the store was read (I9).
@@ -18,6 +19,7 @@
 #include <rocksdb/db.h>
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -82,6 +84,7 @@ class PointReader {
     HotCache* cache = nullptr;
     EngineClock* clock = nullptr;
     ThreadPool* pool = nullptr;
+    ThreadPool* colder_pool = nullptr;  // shut down after `pool`; null without colder tiers
     Metrics* metrics = nullptr;
     TierSet* tiers = nullptr;                  // null: there is the hot store alone
     HeatSketch* heat = nullptr;                // counts reads of records; null likewise
@@ -176,8 +179,6 @@ class PointReader {
   void CountTier(int level) {
     tier_reads_.found[static_cast<size_t>(deps_.tiers->TierOf(level))].Add();
   }
-  void AskColder(const ReadBatch& batch, const Shards& shards, const TieredRead& below,
-                 uint32_t begin, size_t count);
   bool AskCacheForAll(ReadBatch* batch);
   void Plan(ReadBatch* batch);
   // The frozen shards that a planned batch needs, by id.
@@ -185,10 +186,25 @@ class PointReader {
   // `thawed`: how a thaw that the batch asked for ended, if it did not end well.
   bool StartPlanned(const std::shared_ptr<ReadBatch>& batch, const Status& thawed);
   static void RefuseFrozen(ReadBatch* batch, const Status& thawed);
-  void Work(ReadBatch* batch);
+  void Work(const std::shared_ptr<ReadBatch>& batch);
   void Trace(const ReadBatch& batch, uint64_t took) const;
   static void Fail(ReadBatch* batch, uint32_t index, const Status& status);
-  void ReadChunk(ReadBatch* batch, uint32_t begin, uint32_t end, ArenaWriter* writer);
+  static void FailByException(ReadBatch* batch, uint32_t place, const std::exception& error);
+  // The keys of a chunk that the hot store lacks, for the colder pool.
+  struct ColderPart;
+  void ReadChunk(const std::shared_ptr<ReadBatch>& batch, uint32_t begin, uint32_t end,
+                 ArenaWriter* writer);
+  // Of the chunk in the thread's scratch; null: the hot store had every key.
+  static std::shared_ptr<const ColderPart> TakeMissing(const TieredRead& below, uint32_t begin,
+                                                       size_t count, bool fill);
+  void WorkColder(ReadBatch* batch, const ColderPart& part);
+  void ReadColder(ReadBatch* batch, const ColderPart& part, ArenaWriter* writer);
+  // Turns what the store of a level said about a key into its result. A null ticket: the cache is
+  // not filled.
+  void Settle(ReadBatch* batch, const ReadBatch::Key& key, const rocksdb::Status& s,
+              const rocksdb::PinnableSlice& stored, int level, const HotCache::FillTicket* ticket,
+              ArenaWriter* writer);
+  void Finish(ReadBatch* batch, size_t chunks);
 
   const Dependencies deps_;
   TierReadCounters tier_reads_;

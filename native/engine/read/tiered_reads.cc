@@ -31,7 +31,7 @@ rocksdb::Status TieredRead::Get(int shard, const rocksdb::Slice& key,
 
 void TieredRead::MultiGet(int shard, size_t count, const rocksdb::Slice* keys,
                           rocksdb::PinnableSlice* values, rocksdb::Status* statuses,
-                          uint8_t* levels) const {
+                          int* levels) const {
   std::vector<size_t> missing;
   for (size_t i = 0; i < count; i++) {
     if (!statuses[i].IsNotFound()) continue;
@@ -57,7 +57,7 @@ void TieredRead::MultiGet(int shard, size_t count, const rocksdb::Slice* keys,
         still.push_back(index);
       } else {
         values[index] = std::move(found[j]);
-        levels[index] = static_cast<uint8_t>(i + 1);
+        levels[index] = static_cast<int>(i) + 1;
       }
     }
     missing.swap(still);

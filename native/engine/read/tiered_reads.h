@@ -43,7 +43,7 @@ class TieredRead {
   // The same for those of `count` keys of one shard whose status is NotFound; `levels` gets the
   // level for each key that is found below.
   void MultiGet(int shard, size_t count, const rocksdb::Slice* keys, rocksdb::PinnableSlice* values,
-                rocksdb::Status* statuses, uint8_t* levels) const;
+                rocksdb::Status* statuses, int* levels) const;
 
   // Whether what was read below the hot store must be read again, the hot store first.
   bool Again() const { return view_ == nullptr && tiers_->lifts() != lifts_; }

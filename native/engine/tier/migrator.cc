@@ -35,6 +35,8 @@ constexpr int kMaxPauses = 100;
 constexpr int kNice = 10;
 constexpr int kSampleRecords = 1024;
 constexpr int kSampleSeeks = 4;
+constexpr int kBoundSamples = 8;  // to find the bound of promotion
+constexpr double kCooler = 0.25;
 
 }  // namespace
 
@@ -112,6 +114,7 @@ bool Migrator::Sleep(uint64_t nanos) {
 void Migrator::Run() {
   NameThisThread("tc-migrate");
   LowerThisThread(kNice);
+  bool bounded = false;
   for (;;) {
     const bool held = deps_.space->state() != SpaceState::kOpen;
     Queue queue;
@@ -127,6 +130,8 @@ void Migrator::Run() {
       queued_bytes_ = 0;
     }
     try {
+      // What an earlier opening has found to be hot is not pushed out by whatever is read first.
+      if (!std::exchange(bounded, true)) BoundPromotion();
       if (deps_.tiers->intents().any()) {
         SetTrouble(0, deps_.stepper->ApplyIntents());
       }
@@ -141,9 +146,10 @@ void Migrator::Run() {
         checked_nanos_ = now;
         if (deps_.heat->IsDue()) {
           deps_.heat->Halve();
-          EasePromotion();
+          PromoteAbove(promote_above_ / 2);
           sweeper_.HeatFaded();
         }
+        BoundPromotion();
         CheckLevels();
         sweeper_.Look();
         if (now - kept_nanos_ > kKeepNanos) {
@@ -159,7 +165,11 @@ void Migrator::Run() {
 }
 
 void Migrator::PromoteAll(Queue queue) {
+  const int above = promote_above_.load(std::memory_order_relaxed);
   for (auto& [shard, keys] : queue) {
+    // The bound may have risen since they were offered.
+    std::erase_if(keys,
+                  [&](const auto& key) { return deps_.heat->Estimate(HashKey(key)) <= above; });
     std::sort(keys.begin(), keys.end());
     for (size_t begin = 0; begin < keys.size() && !stopping(); begin += kPromotionKeys) {
       const size_t end = std::min(keys.size(), begin + kPromotionKeys);
@@ -177,25 +187,53 @@ void Migrator::CheckLevels() {
   for (int level = 0; level + 1 < deps_.tiers->levels() && !stopping(); level++) {
     // Its trouble ends with it, whether or not anything wants to sink.
     if (full_[static_cast<size_t>(level) + 1] != 0) (void)TakesMore(level);
-    const TierFigures figures = deps_.figures(level);
-    uint64_t capacity = figures.capacity_bytes;
-    uint64_t used = figures.LiveBytes();
-    if (capacity == 0) {
-      const uint64_t to_come_back = figures.file_bytes - std::min(figures.file_bytes, used);
-      if (!deps_.disk(level, &capacity, &used)) continue;
-      used -= std::min(used, to_come_back);
-    }
+    uint64_t used = 0;
+    uint64_t capacity = 0;
+    if (!MeasureFill(level, &used, &capacity)) continue;
     const uint64_t bytes = BytesToSink(used, capacity);
-    if (level == 0 && IsRoomy(used, capacity)) EasePromotion();
     if (bytes == 0) continue;
     if (TakesMore(level)) Sink(level, bytes);
   }
 }
 
-// What sank last is a bound that the past has set: it falls as heat fades, and while there is room.
-void Migrator::EasePromotion() {
-  const int above = promote_above_.load(std::memory_order_relaxed);
-  promote_above_.store(std::max(kPromoteAbove, above / 2), std::memory_order_relaxed);
+bool Migrator::MeasureFill(int level, uint64_t* used, uint64_t* capacity) const {
+  const TierFigures figures = deps_.figures(level);
+  *capacity = figures.capacity_bytes;
+  *used = figures.LiveBytes();
+  if (*capacity != 0) return true;
+  const uint64_t to_come_back = figures.file_bytes - std::min(figures.file_bytes, *used);
+  if (!deps_.disk(level, capacity, used)) return false;
+  *used -= std::min(*used, to_come_back);
+  return true;
+}
+
+// What comes up must be hotter than a quarter of what the tier holds: than all that it would sink
+// for it, with a margin, since heat is an estimate. That is found out again each second: heat grows
+// with every read until it fades, and so does that of the border.
+void Migrator::BoundPromotion() {
+  uint64_t used = 0;
+  uint64_t capacity = 0;
+  if (!MeasureFill(0, &used, &capacity) || IsRoomy(used, capacity)) {
+    // One at a time: what is a little cooler may come up, and not all that was ever read.
+    PromoteAbove(promote_above_ - 1);
+    return;
+  }
+  HeatSample sample{};
+  const std::shared_ptr<const Shards> shards = deps_.shards.Load();
+  auto& [shard, key] = bound_hand_;
+  for (int i = 0; i < kBoundSamples; i++) {
+    shard %= shards->count();
+    key = SampleFrom(0, shard, key, &sample);
+    if (key.empty()) shard++;
+  }
+  const int coolest = HeatThreshold(sample, kCooler);
+  // Others may have filled its disk.
+  const bool empty = std::all_of(sample.begin(), sample.end(), [](uint64_t n) { return n == 0; });
+  PromoteAbove(empty ? 0 : coolest);
+}
+
+void Migrator::PromoteAbove(int heat) {
+  promote_above_.store(std::max(kPromoteAbove, heat), std::memory_order_relaxed);
 }
 
 bool Migrator::IsLeftAlone(int level) const {
@@ -235,9 +273,10 @@ void Migrator::MakeSpace() {
   made_space_nanos_ = NowNanos();
 }
 
-void Migrator::SampleFrom(int level, int shard, const std::string& start, HeatSample* sample) {
+std::string Migrator::SampleFrom(int level, int shard, const std::string& start,
+                                 HeatSample* sample) {
   const std::shared_ptr<const Shards> shards = deps_.shards.Load();
-  if (shard >= shards->count()) return;  // merged away meanwhile
+  if (shard >= shards->count()) return {};  // merged away meanwhile
   const auto& handles =
       level == 0 ? shards->handles : shards->colder[static_cast<size_t>(level) - 1].handles;
   rocksdb::DB* const db =
@@ -251,6 +290,7 @@ void Migrator::SampleFrom(int level, int shard, const std::string& start, HeatSa
     const int heat = deps_.heat->Estimate(HashKey({it->key().data(), it->key().size()}));
     (*sample)[static_cast<size_t>(heat)] += it->key().size() + it->value().size();
   }
+  return it->Valid() ? it->key().ToString() : std::string();
 }
 
 // Looks at every shard from the hand on and from a few keys on that the tables' bounds offer.
@@ -282,10 +322,6 @@ void Migrator::Sink(int level, uint64_t bytes) {
   const uint64_t held = std::max<uint64_t>(1, before.LiveBytes());
   const int threshold = ChooseThreshold(
       level, static_cast<double>(bytes) / static_cast<double>(std::max(held, bytes)));
-  // A tier below sinks what its own threshold says.
-  if (level == 0) {
-    promote_above_.store(std::max(kPromoteAbove, threshold), std::memory_order_relaxed);
-  }
   // Bytes of keys and values make fewer in the tables.
   const double ratio = before.raw_bytes == 0 ? 1
                                              : static_cast<double>(before.data_bytes) /
@@ -307,7 +343,7 @@ void Migrator::Sink(int level, uint64_t bytes) {
     const Status status = deps_.stepper->Run(plan, &result);
     SetTrouble(level + 1, status);
     if (!status.ok()) return;
-    freed += static_cast<uint64_t>(static_cast<double>(result.bytes) * ratio);
+    freed += static_cast<uint64_t>(static_cast<double>(result.freed) * ratio);
     hand_key = result.next;
     if (result.done) {
       hand_key.clear();

@@ -96,7 +96,10 @@ class Migrator {
   void Run();
   void PromoteAll(Queue queue);
   void CheckLevels();
-  void EasePromotion();
+  // False: the level shares its disk with a colder one, or cannot say.
+  bool MeasureFill(int level, uint64_t* used, uint64_t* capacity) const;
+  void BoundPromotion();
+  void PromoteAbove(int heat);
   // The next colder level may be written to. Otherwise its trouble is set.
   bool TakesMore(int level);
   // Writing to the level failed a moment ago.
@@ -106,7 +109,8 @@ class Migrator {
   // Does a part of what the sweeper has to do.
   void Sweep();
   int ChooseThreshold(int level, double share);
-  void SampleFrom(int level, int shard, const std::string& start, HeatSample* sample);
+  // Returns the key after the last one; empty: there is none.
+  std::string SampleFrom(int level, int shard, const std::string& start, HeatSample* sample);
   // Waits for writes to flow, and for the rate limit after moving `bytes`. False: stopping.
   bool Pace(int to, uint64_t bytes);
   bool Sleep(uint64_t nanos);
@@ -133,6 +137,7 @@ class Migrator {
   Sweeper sweeper_;
   uint64_t sweep_rest_nanos_ = 0;  // until the next part; 0: there is none
   uint64_t swept_nanos_ = 0;
+  std::pair<int, std::string> bound_hand_;          // where BoundPromotion goes on: shard and key
   std::vector<std::pair<int, std::string>> hands_;  // by level: shard and key
   std::vector<uint64_t> left_alone_until_;          // by level: a write to it has failed
   std::vector<uint64_t> full_;   // by level: at its capacity, and looked at again then; 0: not full

@@ -73,6 +73,10 @@ inline uint64_t MostToCompact(uint64_t hidden_bytes, uint64_t rate_limit) {
 // promoted now. Lower than what promotion asks for, so that nothing goes up and down.
 inline bool HasCooled(int heat) { return heat <= 1; }
 
+// Threads that wait for the disks of colder tiers, for so many that read the hot one. They work
+// little: a SATA disk takes 32 requests at once.
+inline int ColderReadThreads(int read_threads) { return std::clamp(4 * read_threads, 8, 32); }
+
 // How long records are not looked through for old ones after that was done; more if it took long,
 // of a processor's time, where there were none: that takes a fiftieth of one at most.
 inline uint64_t AgeSweepMs(uint64_t age_ms, uint64_t vain_ms = 0) {

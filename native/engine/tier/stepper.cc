@@ -277,6 +277,7 @@ Status Stepper::ChooseDown(const StepPlan& plan, const rocksdb::Snapshot* snapsh
         const bool gone = envelope.is_tombstone() || IsExpired(envelope, now);
         if (!gone && plan.pick && !plan.pick(key, envelope)) return {};
         *moves = true;
+        result->freed += key.size() + envelope.payload.size();
         choice->remove.emplace_back(key);
         std::string ignored;
         bool found = false;

@@ -18,7 +18,7 @@ rocksdb::DBOptions ColderDbOptions(const EngineOptions& options, const TierOptio
                                    const RocksShared& shared);
 // `expiry_filter` may be null: nothing is dropped. `block_cache` is the tier's own.
 rocksdb::ColumnFamilyOptions ColderShardOptions(
-    const TierOptions& tier, std::shared_ptr<rocksdb::Cache> block_cache,
+    Tier which, const TierOptions& tier, std::shared_ptr<rocksdb::Cache> block_cache,
     std::shared_ptr<rocksdb::CompactionFilterFactory> expiry_filter, int shards);
 
 // Marks tables full of deletions for compaction: what migration has moved away is to give its space

@@ -127,7 +127,8 @@ Status TierStore::OpenRocks(const EngineOptions& options, const RocksShared& sha
   block_cache_ = std::make_shared<CountingCache>(
       rocksdb::HyperClockCacheOptions(options_.block_cache_bytes, 0).MakeSharedCache(), activity_);
   db_options_.listeners.push_back(std::make_shared<ActivityListener>(activity_));
-  shard_options_ = ColderShardOptions(options_, block_cache_, std::move(filter), table.size());
+  shard_options_ =
+      ColderShardOptions(place_.tier, options_, block_cache_, std::move(filter), table.size());
   std::vector<std::string> names = {rocksdb::kDefaultColumnFamilyName,
                                     std::string(kMetaColumnFamily)};
   if (HasStore(place_.directory)) {
