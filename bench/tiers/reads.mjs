@@ -114,7 +114,9 @@ export function measureReads(args) {
       name,
       ...run('read', data, setup, disk, records, seconds, threads, batch),
     }));
-    console.log(`${count(Number(records))} records, ${threads} threads, ${batch} keys to a call, ${os.cpus().length} processors\n`);
+    console.log(
+      `${count(Number(records))} records, ${threads} threads, ${batch} keys to a call, ${os.cpus().length} processors\n`,
+    );
     console.log(table(results));
     if (values.svg) writeFileSync(values.svg, chart(results));
     const { alone, migrating } = run('migrate', data, records, seconds);

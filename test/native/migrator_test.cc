@@ -37,6 +37,12 @@ TEST(TierPolicyTest, ATierSinksFromItsHighMarkToItsLowOne) {
   EXPECT_TRUE(HasRoom(970, 0));
 }
 
+TEST(TierPolicyTest, ATierThatSankToItsLowMarkIsNotRoomy) {
+  EXPECT_FALSE(IsRoomy(750, 1000));
+  EXPECT_FALSE(IsRoomy(610, 1000)) << "sinking may go a little too far";
+  EXPECT_TRUE(IsRoomy(590, 1000));
+}
+
 TEST(TierPolicyTest, TheThresholdIsTheSmallestThatFreesEnough) {
   HeatSample sample{};
   sample[0] = 50;

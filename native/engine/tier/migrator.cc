@@ -36,7 +36,7 @@ constexpr int kNice = 10;
 constexpr int kSampleRecords = 1024;
 constexpr int kSampleSeeks = 4;
 constexpr int kBoundSamples = 8;  // to find the bound of promotion
-constexpr double kCooler = 0.25;
+constexpr double kCooler = 0.5;
 
 }  // namespace
 
@@ -207,9 +207,10 @@ bool Migrator::MeasureFill(int level, uint64_t* used, uint64_t* capacity) const 
   return true;
 }
 
-// What comes up must be hotter than a quarter of what the tier holds: than all that it would sink
-// for it, with a margin, since heat is an estimate. That is found out again each second: heat grows
-// with every read until it fades, and so does that of the border.
+// What comes up must be hotter than half of what the tier holds. Heat is an estimate, and a tier
+// that sinks what is coldest by it and takes what is a little hotter by it goes round and round
+// with records that are alike: the gap between the two must be wider than the estimate's error.
+// How hot that is is found out again each second: heat grows with every read until it fades.
 void Migrator::BoundPromotion() {
   uint64_t used = 0;
   uint64_t capacity = 0;

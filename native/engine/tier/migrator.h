@@ -56,7 +56,8 @@ class Migrator {
     HeatSketch* heat = nullptr;
     CurrentShards shards;
     rocksdb::DB* hot = nullptr;
-    // Of a level: file_bytes, records, entries and deleted, memory_bytes, capacity_bytes.
+    // Of a level: file_bytes, table_bytes, records, entries and deleted, memory_bytes,
+    // capacity_bytes.
     std::function<TierFigures(int level)> figures;
     // What the disk of a level has in all and has used; false: it shares its disk with a colder
     // level, or cannot say.

@@ -26,9 +26,10 @@ inline uint64_t BytesToSink(uint64_t used, uint64_t capacity, const WaterMarks& 
   return used - static_cast<uint64_t>(marks.low * capacity_bytes);
 }
 
-// Whether a tier is so far below its low-water mark that it could hold more of what is read.
+// Whether a tier is so far below its low-water mark, more than sinking may miss it by, that it
+// could hold more of what is read.
 inline bool IsRoomy(uint64_t used, uint64_t capacity, const WaterMarks& marks = {}) {
-  return static_cast<double>(used) < marks.low * static_cast<double>(capacity);
+  return static_cast<double>(used) < 0.8 * marks.low * static_cast<double>(capacity);
 }
 
 // Whether a tier can take more records.

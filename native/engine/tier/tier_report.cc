@@ -14,7 +14,7 @@ namespace thermocline {
 uint64_t TierFigures::LiveBytes() const {
   const uint64_t written = entries - std::min(entries, deleted);
   if (written == 0) return records == 0 ? 0 : memory_bytes;
-  return static_cast<uint64_t>(static_cast<double>(records) * static_cast<double>(file_bytes) /
+  return static_cast<uint64_t>(static_cast<double>(records) * static_cast<double>(table_bytes) /
                                static_cast<double>(written));
 }
 
@@ -45,6 +45,7 @@ void ReadStoreFigures(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHa
       return value;
     };
     figures->file_bytes += property(rocksdb::DB::Properties::kTotalSstFilesSize);
+    figures->table_bytes += property(rocksdb::DB::Properties::kLiveSstFilesSize);
     figures->memory_bytes += property(rocksdb::DB::Properties::kCurSizeAllMemTables);
     figures->records += property(rocksdb::DB::Properties::kEstimateNumKeys);
     rocksdb::TablePropertiesCollection tables;

@@ -20,7 +20,8 @@ namespace thermocline {
 struct TierFigures {
   Tier tier = Tier::kHot;
   std::string path;
-  uint64_t file_bytes = 0;      // of tables
+  uint64_t file_bytes = 0;      // of tables, those too that are kept for reads of before alone
+  uint64_t table_bytes = 0;     // of the tables in use
   uint64_t memory_bytes = 0;    // of memtables
   uint64_t records = 0;         // roughly; markers and copies included
   uint64_t raw_bytes = 0;       // keys and values in the tables, before compression
