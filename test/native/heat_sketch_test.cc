@@ -68,6 +68,13 @@ TEST(HeatSketchTest, HalvingLetsThePastFade) {
   EXPECT_FALSE(sketch.IsDue());
 }
 
+TEST(HeatSketchTest, ReadsOfWhatCanGetNoHotterLetThePastFade) {
+  HeatSketch sketch(64);
+  for (int n = 0; n < 512; n++) sketch.Add(HashOf(1));
+  EXPECT_EQ(sketch.Estimate(HashOf(1)), HeatSketch::kMax);
+  EXPECT_TRUE(sketch.IsDue());
+}
+
 TEST(HeatSketchTest, WhatIsKeptComesBack) {
   HeatSketch sketch(1 << 12);
   for (int i = 0; i < 300; i++) {

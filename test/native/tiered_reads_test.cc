@@ -95,7 +95,10 @@ class GatedFileSystem : public rocksdb::FileSystemWrapper {
 
 class TieredReadsTest : public test::TierTest {
  protected:
-  ~TieredReadsTest() override { gate_.Open(); }
+  ~TieredReadsTest() override {
+    gate_.Open();
+    Close();  // before the disk goes
+  }
 
   EngineOptions GatedWarm() {
     EngineOptions options = test::TieredOptions(1, true, false);

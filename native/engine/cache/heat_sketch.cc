@@ -25,6 +25,8 @@ void HeatSketch::Add(uint64_t hash, int reads) {
   for (int row = 0; row < kRows; row++) {
     least = std::min<int>(least, line[PlaceOf(hash, row)].load(std::memory_order_relaxed));
   }
+  // Reads of what can get no hotter let the past fade too.
+  added_.fetch_add(static_cast<uint64_t>(reads), std::memory_order_relaxed);
   if (least == kMax) return;
   const int raised = std::min(least + reads, kMax);
   for (int row = 0; row < kRows; row++) {
@@ -33,7 +35,6 @@ void HeatSketch::Add(uint64_t hash, int reads) {
       counter.store(static_cast<uint8_t>(raised), std::memory_order_relaxed);
     }
   }
-  added_.fetch_add(static_cast<uint64_t>(reads), std::memory_order_relaxed);
 }
 
 int HeatSketch::Estimate(uint64_t hash) const {

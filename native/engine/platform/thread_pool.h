@@ -73,7 +73,8 @@ class ThreadPool {
 
 // Names the calling thread as debuggers and top show it (15 characters at most).
 void NameThisThread(const std::string& name);
-// Adds to the calling thread's niceness; see ThreadPoolOptions.
+// Adds to the calling thread's niceness, see ThreadPoolOptions, and makes it a batch thread: one
+// that interrupts nobody when it wakes up.
 void LowerThisThread(int nice);
 
 }  // namespace thermocline

@@ -406,8 +406,12 @@ void PointReader::ReadColder(ReadBatch* batch, const ColderPart& part, ArenaWrit
   }
   const SequencePrefetcher::Reading reading(deps_.prefetcher);
   std::array<int, kMaxChunk> levels{};
-  part.below.MultiGet(shard, count, scratch.keys.data(), scratch.values.data(),
-                      scratch.statuses.data(), levels.data());
+  if (count == 1) {
+    scratch.statuses[0] = part.below.Get(shard, scratch.keys[0], &scratch.values[0], &levels[0]);
+  } else {
+    part.below.MultiGet(shard, count, scratch.keys.data(), scratch.values.data(),
+                        scratch.statuses.data(), levels.data());
+  }
   const bool again = part.below.Again();
   for (size_t i = 0; i < count; i++) {
     if (again) {

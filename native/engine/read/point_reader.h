@@ -4,7 +4,7 @@
 // grouped by shard and cut into chunks of 32 to 128 keys; as many pool threads as there are chunks
 // take them one after another, each chunk one RocksDB MultiGet of the hot store; the last to finish
 // reports. What a chunk lacks there the colder pool looks for, one MultiGet a tier: its threads
-// wait for slower disks, and nothing that hot could answer waits behind them.
+// wait for slower disks, and no batch that hot can answer waits behind them. (Cursors do.)
 //
 // Invariants:
 //   - A value enters the hot cache only under a ticket taken before the store was read (I9).

@@ -35,7 +35,10 @@ constexpr int kMaxPauses = 100;
 constexpr int kNice = 10;
 constexpr int kSampleRecords = 1024;
 constexpr int kSampleSeeks = 4;
-constexpr int kBoundSamples = 8;  // to find the bound of promotion
+// To find the bound of promotion; it takes a fiftieth of the time at most.
+constexpr int kBoundSamples = 16;
+constexpr int kBoundRecords = 64;  // to a sample
+constexpr uint64_t kBoundRests = 50;
 constexpr double kCooler = 0.5;
 
 }  // namespace
@@ -66,6 +69,7 @@ Migrator::Migrator(Dependencies dependencies)
 }
 
 void Migrator::Offer(int shard, std::string_view key, uint64_t hash) {
+  if (!offered_.load(std::memory_order_relaxed)) offered_.store(true, std::memory_order_relaxed);
   if (deps_.heat->Estimate(hash) <= promote_above_.load(std::memory_order_relaxed)) return;
   std::lock_guard lock(mutex_);
   if (queued_hashes_.size() >= kMaxQueuedKeys || queued_bytes_ > kMaxQueuedBytes) return;
@@ -147,6 +151,7 @@ void Migrator::Run() {
         if (deps_.heat->IsDue()) {
           deps_.heat->Halve();
           PromoteAbove(promote_above_ / 2);
+          HalveSample();
           sweeper_.HeatFaded();
         }
         BoundPromotion();
@@ -210,27 +215,69 @@ bool Migrator::MeasureFill(int level, uint64_t* used, uint64_t* capacity) const 
 // What comes up must be hotter than half of what the tier holds. Heat is an estimate, and a tier
 // that sinks what is coldest by it and takes what is a little hotter by it goes round and round
 // with records that are alike: the gap between the two must be wider than the estimate's error.
-// How hot that is is found out again each second: heat grows with every read until it fades.
+// How hot that is is found out again while there are offers: heat grows with every read until it
+// fades.
 void Migrator::BoundPromotion() {
+  const uint64_t began = NowNanos();
+  if (began < bound_again_nanos_ || !offered_.exchange(false, std::memory_order_relaxed)) return;
   uint64_t used = 0;
   uint64_t capacity = 0;
+  const int above = promote_above_.load(std::memory_order_relaxed);
   if (!MeasureFill(0, &used, &capacity) || IsRoomy(used, capacity)) {
-    // One at a time: what is a little cooler may come up, and not all that was ever read.
-    PromoteAbove(promote_above_ - 1);
+    // Slowly: what is a little cooler may come up, and not all that was ever read.
+    PromoteAbove(above - std::max(1, above / 8));
     return;
   }
-  HeatSample sample{};
+  SampleHot();
+  const double sinks = static_cast<double>(BytesToSink(used, capacity));
+  const double share = std::max(kCooler, sinks / static_cast<double>(std::max<uint64_t>(1, used)));
+  // Nothing is known if others have filled its disk. A heat of kMax may be of any height.
+  const bool empty =
+      std::all_of(bound_sample_.begin(), bound_sample_.end(), [](uint64_t n) { return n == 0; });
+  PromoteAbove(empty ? 0 : std::min(HeatThreshold(bound_sample_, share), HeatSketch::kMax - 1));
+  bound_again_nanos_ = NowNanos() + kBoundRests * (NowNanos() - began);
+}
+
+// Adds some records of hot to a sample whose older part fades: at a place that moves on, and where
+// tables begin, as neighbours are often alike.
+void Migrator::SampleHot() {
+  for (uint64_t& bytes : bound_sample_) bytes -= bytes / 4;
   const std::shared_ptr<const Shards> shards = deps_.shards.Load();
   auto& [shard, key] = bound_hand_;
-  for (int i = 0; i < kBoundSamples; i++) {
+  int found = 0;
+  for (int tried = 0; found < kBoundSamples && tried < shards->count() + kBoundSamples; tried++) {
+    if (stopping()) return;
     shard %= shards->count();
-    key = SampleFrom(0, shard, key, &sample);
-    if (key.empty()) shard++;
+    std::string start = key;
+    if (tried % 2 == 1) {
+      rocksdb::ColumnFamilyMetaData meta;
+      deps_.hot->GetColumnFamilyMetaData(shards->handles[static_cast<size_t>(shard)], &meta);
+      std::vector<std::string> starts = {""};
+      for (const auto& level : meta.levels) {
+        for (const auto& file : level.files) starts.push_back(file.smallestkey);
+      }
+      start = starts[++bound_table_ % starts.size()];
+    }
+    HeatSample sample{};
+    const std::string next = SampleFrom(0, shard, start, kBoundRecords, &sample);
+    bool any = false;
+    for (size_t heat = 0; heat < sample.size(); heat++) {
+      bound_sample_[heat] += sample[heat];
+      any = any || sample[heat] != 0;
+    }
+    found += any ? 1 : 0;
+    if (tried % 2 == 0) key = next;
+    if (tried % 2 == 1 && key.empty()) shard++;
   }
-  const int coolest = HeatThreshold(sample, kCooler);
-  // Others may have filled its disk.
-  const bool empty = std::all_of(sample.begin(), sample.end(), [](uint64_t n) { return n == 0; });
-  PromoteAbove(empty ? 0 : coolest);
+}
+
+// So that the sample tells of the same records in what is left of their heat.
+void Migrator::HalveSample() {
+  HeatSample halved{};
+  for (size_t heat = 0; heat < bound_sample_.size(); heat++) {
+    halved[heat / 2] += bound_sample_[heat];
+  }
+  bound_sample_ = halved;
 }
 
 void Migrator::PromoteAbove(int heat) {
@@ -274,7 +321,7 @@ void Migrator::MakeSpace() {
   made_space_nanos_ = NowNanos();
 }
 
-std::string Migrator::SampleFrom(int level, int shard, const std::string& start,
+std::string Migrator::SampleFrom(int level, int shard, const std::string& start, int records,
                                  HeatSample* sample) {
   const std::shared_ptr<const Shards> shards = deps_.shards.Load();
   if (shard >= shards->count()) return {};  // merged away meanwhile
@@ -287,7 +334,7 @@ std::string Migrator::SampleFrom(int level, int shard, const std::string& start,
   const std::unique_ptr<rocksdb::Iterator> it(
       db->NewIterator(options, handles[static_cast<size_t>(shard)]));
   it->Seek(start);
-  for (int i = 0; i < kSampleRecords && it->Valid(); i++, it->Next()) {
+  for (int i = 0; i < records && it->Valid(); i++, it->Next()) {
     const int heat = deps_.heat->Estimate(HashKey({it->key().data(), it->key().size()}));
     (*sample)[static_cast<size_t>(heat)] += it->key().size() + it->value().size();
   }
@@ -303,7 +350,7 @@ int Migrator::ChooseThreshold(int level, double share) {
   const auto& handles =
       level == 0 ? shards->handles : colder[static_cast<size_t>(level) - 1].handles;
   for (int shard = 0; shard < shards->count(); shard++) {
-    SampleFrom(level, shard, hands_[static_cast<size_t>(level)].second, &sample);
+    SampleFrom(level, shard, hands_[static_cast<size_t>(level)].second, kSampleRecords, &sample);
     rocksdb::ColumnFamilyMetaData meta;
     db->GetColumnFamilyMetaData(handles[static_cast<size_t>(shard)], &meta);
     std::vector<std::string> starts = {""};
@@ -312,7 +359,7 @@ int Migrator::ChooseThreshold(int level, double share) {
     }
     const size_t stride = std::max<size_t>(1, starts.size() / kSampleSeeks);
     for (size_t i = 0; i < starts.size(); i += stride) {
-      SampleFrom(level, shard, starts[i], &sample);
+      SampleFrom(level, shard, starts[i], kSampleRecords, &sample);
     }
   }
   return HeatThreshold(sample, share);
@@ -323,6 +370,10 @@ void Migrator::Sink(int level, uint64_t bytes) {
   const uint64_t held = std::max<uint64_t>(1, before.LiveBytes());
   const int threshold = ChooseThreshold(
       level, static_cast<double>(bytes) / static_cast<double>(std::max(held, bytes)));
+  // What has just sunk does not come up again.
+  if (level == 0) {
+    PromoteAbove(std::max(promote_above_.load(), std::min(threshold, HeatSketch::kMax - 1)));
+  }
   // Bytes of keys and values make fewer in the tables.
   const double ratio = before.raw_bytes == 0 ? 1
                                              : static_cast<double>(before.data_bytes) /

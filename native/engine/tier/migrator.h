@@ -100,6 +100,8 @@ class Migrator {
   // False: the level shares its disk with a colder one, or cannot say.
   bool MeasureFill(int level, uint64_t* used, uint64_t* capacity) const;
   void BoundPromotion();
+  void SampleHot();
+  void HalveSample();
   void PromoteAbove(int heat);
   // The next colder level may be written to. Otherwise its trouble is set.
   bool TakesMore(int level);
@@ -111,7 +113,8 @@ class Migrator {
   void Sweep();
   int ChooseThreshold(int level, double share);
   // Returns the key after the last one; empty: there is none.
-  std::string SampleFrom(int level, int shard, const std::string& start, HeatSample* sample);
+  std::string SampleFrom(int level, int shard, const std::string& start, int records,
+                         HeatSample* sample);
   // Waits for writes to flow, and for the rate limit after moving `bytes`. False: stopping.
   bool Pace(int to, uint64_t bytes);
   bool Sleep(uint64_t nanos);
@@ -133,12 +136,16 @@ class Migrator {
   // Read once and perhaps written once: nothing that promotion pays for.
   static constexpr int kPromoteAbove = 2;
   std::atomic<int> promote_above_{kPromoteAbove};
+  std::atomic<bool> offered_{true};  // since the bound was last looked at
 
   // The thread's own.
   Sweeper sweeper_;
   uint64_t sweep_rest_nanos_ = 0;  // until the next part; 0: there is none
   uint64_t swept_nanos_ = 0;
-  std::pair<int, std::string> bound_hand_;          // where BoundPromotion goes on: shard and key
+  HeatSample bound_sample_{};               // of hot, the older part faded
+  std::pair<int, std::string> bound_hand_;  // where SampleHot goes on: shard and key
+  size_t bound_table_ = 0;                  // likewise: at whose beginning
+  uint64_t bound_again_nanos_ = 0;
   std::vector<std::pair<int, std::string>> hands_;  // by level: shard and key
   std::vector<uint64_t> left_alone_until_;          // by level: a write to it has failed
   std::vector<uint64_t> full_;   // by level: at its capacity, and looked at again then; 0: not full

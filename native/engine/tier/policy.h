@@ -76,7 +76,9 @@ inline bool HasCooled(int heat) { return heat <= 1; }
 
 // Threads that wait for the disks of colder tiers, for so many that read the hot one. They work
 // little: a SATA disk takes 32 requests at once.
-inline int ColderReadThreads(int read_threads) { return std::clamp(4 * read_threads, 8, 32); }
+inline int ColderReadThreads(int read_threads) {
+  return std::max(read_threads, std::clamp(4 * read_threads, 8, 32));
+}
 
 // How long records are not looked through for old ones after that was done; more if it took long,
 // of a processor's time, where there were none: that takes a fiftieth of one at most.

@@ -68,7 +68,7 @@ struct StepResult {
   uint64_t bytes = 0;    // of their keys and values
   uint64_t markers = 0;  // sunk or applied
   uint64_t dropped = 0;  // clean copies that needed no writing
-  uint64_t freed = 0;    // bytes of keys and values that leave the source, copies and markers too
+  uint64_t freed = 0;    // bytes of keys and values chosen to sink, copies and markers too
   uint64_t dirty = 0;    // were written meanwhile and stayed
   uint64_t scanned = 0;  // records looked at
   std::string next;      // where the next step goes on
