@@ -27,6 +27,11 @@ constexpr uint64_t kSweepNanos = kSecond / 5;
 constexpr size_t kMaxQueuedKeys = 8192;
 constexpr size_t kMaxQueuedBytes = 1 * kMiB;
 constexpr size_t kPromotionKeys = 256;  // to one step
+// Of the records of a hot tier that is not roomy, so many are taken in from below in a second, the
+// hottest first. Fewer offers than this are not chosen from.
+constexpr double kPromotedShare = 0.01;
+constexpr uint64_t kFewOffers = 8;
+constexpr uint64_t kMostChoosing = 2 * kSecond;  // that add up
 // Writes that wait longer than this make migration wait too, but not for ever.
 constexpr uint64_t kSufferingNanos = 20'000'000;
 constexpr uint64_t kPauseNanos = 20'000'000;
@@ -35,10 +40,11 @@ constexpr int kMaxPauses = 100;
 constexpr int kNice = 10;
 constexpr int kSampleRecords = 1024;
 constexpr int kSampleSeeks = 4;
-// To find the bound of promotion; it takes a fiftieth of the time at most.
+constexpr uint64_t kSampleBytes = 256 * kKiB;
+// To find the bound of promotion; it takes a tenth of the time at most.
 constexpr int kBoundSamples = 16;
 constexpr int kBoundRecords = 64;  // to a sample
-constexpr uint64_t kBoundRests = 50;
+constexpr uint64_t kBoundRests = 10;
 constexpr double kCooler = 0.5;
 
 }  // namespace
@@ -169,12 +175,39 @@ void Migrator::Run() {
   }
 }
 
-void Migrator::PromoteAll(Queue queue) {
-  const int above = promote_above_.load(std::memory_order_relaxed);
-  for (auto& [shard, keys] : queue) {
-    // The bound may have risen since they were offered.
+// The hottest of what was offered, if that is more than hot should take in the time.
+void Migrator::ChooseOffers(Queue* queue) {
+  int above = promote_above_.load(std::memory_order_relaxed);
+  uint64_t used = 0;
+  uint64_t capacity = 0;
+  const uint64_t now = NowNanos();
+  const double seconds = static_cast<double>(std::min(now - chose_nanos_, kMostChoosing)) /
+                         static_cast<double>(kSecond);
+  chose_nanos_ = now;
+  HeatSample offered{};
+  uint64_t count = 0;
+  for (const auto& [shard, keys] : *queue) {
+    for (const std::string& key : keys) offered[HeatOf(key)]++;
+    count += keys.size();
+  }
+  if (count > kFewOffers && MeasureFill(0, &used, &capacity) && !IsRoomy(used, capacity)) {
+    const TierFigures hot = deps_.figures(0);
+    const double most = std::max(static_cast<double>(kFewOffers),
+                                 kPromotedShare * seconds * static_cast<double>(hot.records));
+    const double few = 1 - most / static_cast<double>(count);
+    if (few > 0) above = std::max(above, HeatThreshold(offered, few));
+  }
+  // The bound may have risen since they were offered, too.
+  above = std::min(above, HeatSketch::kMax - 1);
+  for (auto& [shard, keys] : *queue) {
     std::erase_if(keys,
-                  [&](const auto& key) { return deps_.heat->Estimate(HashKey(key)) <= above; });
+                  [&](const std::string& key) { return static_cast<int>(HeatOf(key)) <= above; });
+  }
+}
+
+void Migrator::PromoteAll(Queue queue) {
+  ChooseOffers(&queue);
+  for (auto& [shard, keys] : queue) {
     std::sort(keys.begin(), keys.end());
     for (size_t begin = 0; begin < keys.size() && !stopping(); begin += kPromotionKeys) {
       const size_t end = std::min(keys.size(), begin + kPromotionKeys);
@@ -241,7 +274,7 @@ void Migrator::BoundPromotion() {
 // Adds some records of hot to a sample whose older part fades: at a place that moves on, and where
 // tables begin, as neighbours are often alike.
 void Migrator::SampleHot() {
-  for (uint64_t& bytes : bound_sample_) bytes -= bytes / 4;
+  for (uint64_t& bytes : bound_sample_) bytes /= 2;
   const std::shared_ptr<const Shards> shards = deps_.shards.Load();
   auto& [shard, key] = bound_hand_;
   int found = 0;
@@ -334,9 +367,12 @@ std::string Migrator::SampleFrom(int level, int shard, const std::string& start,
   const std::unique_ptr<rocksdb::Iterator> it(
       db->NewIterator(options, handles[static_cast<size_t>(shard)]));
   it->Seek(start);
-  for (int i = 0; i < records && it->Valid(); i++, it->Next()) {
+  uint64_t bytes = 0;
+  for (int i = 0; i < records && bytes < kSampleBytes && it->Valid(); i++, it->Next()) {
+    const uint64_t size = it->key().size() + it->value().size();
     const int heat = deps_.heat->Estimate(HashKey({it->key().data(), it->key().size()}));
-    (*sample)[static_cast<size_t>(heat)] += it->key().size() + it->value().size();
+    (*sample)[static_cast<size_t>(heat)] += size;
+    bytes += size;
   }
   return it->Valid() ? it->key().ToString() : std::string();
 }
