@@ -23,6 +23,7 @@
 #include "engine/hash.h"
 #include "engine/record/commit_header.h"
 #include "engine/record/envelope.h"
+#include "gate.h"
 #include "support.h"
 
 namespace thermocline::test {
@@ -88,38 +89,6 @@ class BatchDecoder : public rocksdb::WriteBatch::Handler {
 };
 
 using Batch = std::vector<Entry>;
-
-// A place where a thread can be made to stop.
-class Gate {
- public:
-  void Hold() {
-    std::lock_guard lock(mutex_);
-    held_ = true;
-  }
-  void Release() {
-    std::lock_guard lock(mutex_);
-    held_ = false;
-    changed_.notify_all();
-  }
-  // Waits until somebody stands inside.
-  void AwaitVisitor() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return inside_; });
-  }
-  void Pass() {
-    std::unique_lock lock(mutex_);
-    inside_ = true;
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return !held_; });
-    inside_ = false;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool held_ = false;
-  bool inside_ = false;
-};
 
 class FakeStore {
  public:

@@ -43,6 +43,23 @@ TEST(TierPolicyTest, ATierThatSankToItsLowMarkIsNotRoomy) {
   EXPECT_TRUE(IsRoomy(590, 1000));
 }
 
+TEST(TierPolicyTest, TheHottestOffersAreChosenThoughManyAreAlike) {
+  HeatSample offered{};
+  offered[9] = 100;
+  HottestOffers hottest = ChooseHottest(offered, 10);
+  EXPECT_EQ(hottest.coolest, 9);
+  EXPECT_EQ(hottest.ties, 10u);
+  offered[HeatSketch::kMax] = 4;
+  offered[12] = 6;
+  hottest = ChooseHottest(offered, 7);
+  EXPECT_EQ(hottest.coolest, 12);
+  EXPECT_EQ(hottest.ties, 3u);
+  hottest = ChooseHottest(offered, 10);
+  EXPECT_EQ(hottest.coolest, 9);
+  EXPECT_EQ(hottest.ties, 0u);
+  EXPECT_EQ(ChooseHottest(offered, 110).coolest, -1) << "there is room for all";
+}
+
 TEST(TierPolicyTest, TheThresholdIsTheSmallestThatFreesEnough) {
   HeatSample sample{};
   sample[0] = 50;

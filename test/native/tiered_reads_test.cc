@@ -4,14 +4,13 @@
 #include <rocksdb/file_system.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "gate.h"
 #include "tier_fixture.h"
 
 namespace thermocline {
@@ -23,40 +22,10 @@ using test::Migrate;
 using test::Put;
 using test::ResultsOf;
 
-// Who reads a table of this disk waits while the gate is closed.
-class Gate {
- public:
-  void Close() {
-    std::lock_guard lock(mutex_);
-    closed_ = true;
-  }
-  void Open() {
-    std::lock_guard lock(mutex_);
-    closed_ = false;
-    opened_.notify_all();
-  }
-  void Pass() {
-    std::unique_lock lock(mutex_);
-    if (closed_) waiting_++;
-    arrived_.notify_all();
-    opened_.wait(lock, [this] { return !closed_; });
-  }
-  bool AwaitWaiting(int count) {
-    std::unique_lock lock(mutex_);
-    return arrived_.wait_for(lock, std::chrono::seconds(60), [&] { return waiting_ >= count; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable opened_;
-  std::condition_variable arrived_;
-  bool closed_ = false;
-  int waiting_ = 0;
-};
-
+// Whoever reads a table of this disk passes the gate.
 class GatedFile : public rocksdb::FSRandomAccessFileOwnerWrapper {
  public:
-  GatedFile(std::unique_ptr<rocksdb::FSRandomAccessFile> target, Gate* gate)
+  GatedFile(std::unique_ptr<rocksdb::FSRandomAccessFile> target, test::Gate* gate)
       : FSRandomAccessFileOwnerWrapper(std::move(target)), gate_(gate) {}
   rocksdb::IOStatus Read(uint64_t offset, size_t n, const rocksdb::IOOptions& options,
                          rocksdb::Slice* result, char* scratch,
@@ -72,12 +41,12 @@ class GatedFile : public rocksdb::FSRandomAccessFileOwnerWrapper {
   }
 
  private:
-  Gate* const gate_;
+  test::Gate* const gate_;
 };
 
 class GatedFileSystem : public rocksdb::FileSystemWrapper {
  public:
-  explicit GatedFileSystem(Gate* gate)
+  explicit GatedFileSystem(test::Gate* gate)
       : FileSystemWrapper(rocksdb::FileSystem::Default()), gate_(gate) {}
   const char* Name() const override { return "thermocline.test.GatedFileSystem"; }
   rocksdb::IOStatus NewRandomAccessFile(const std::string& name,
@@ -90,13 +59,13 @@ class GatedFileSystem : public rocksdb::FileSystemWrapper {
   }
 
  private:
-  Gate* const gate_;
+  test::Gate* const gate_;
 };
 
 class TieredReadsTest : public test::TierTest {
  protected:
   ~TieredReadsTest() override {
-    gate_.Open();
+    gate_.Release();
     Close();  // before the disk goes
   }
 
@@ -115,7 +84,7 @@ class TieredReadsTest : public test::TierTest {
     return done->get_future();
   }
 
-  Gate gate_;
+  test::Gate gate_;
   const std::unique_ptr<rocksdb::Env> env_ =
       rocksdb::NewCompositeEnv(std::make_shared<GatedFileSystem>(&gate_));
 };
@@ -130,7 +99,7 @@ TEST_F(TieredReadsTest, WhatHotAnswersDoesNotWaitBehindAColderDisk) {
   ASSERT_THAT(Put(engine(), "above", "hot"), IsOk());
   Reopen(GatedWarm());  // nothing of the table is in memory
 
-  gate_.Close();
+  gate_.Hold();
   std::vector<std::shared_ptr<ReadBatch>> below;
   std::vector<std::future<void>> waiting;
   for (int i = 0; i < 4; i++) {
@@ -140,7 +109,7 @@ TEST_F(TieredReadsTest, WhatHotAnswersDoesNotWaitBehindAColderDisk) {
     below.push_back(BatchOf(keys));
     waiting.push_back(Start(below.back()));
   }
-  ASSERT_TRUE(gate_.AwaitWaiting(1));
+  gate_.AwaitVisitor();
   const auto above = BatchOf({"above"});
   test::Await(Start(above));
   EXPECT_EQ(ResultsOf(above.get()), (std::vector<std::optional<std::string>>{"hot"}));
@@ -148,7 +117,7 @@ TEST_F(TieredReadsTest, WhatHotAnswersDoesNotWaitBehindAColderDisk) {
     EXPECT_EQ(future.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
   }
 
-  gate_.Open();
+  gate_.Release();
   for (int i = 0; i < 4; i++) {
     test::Await(std::move(waiting[static_cast<size_t>(i)]));
     ReadBatch* const batch = below[static_cast<size_t>(i)].get();
@@ -159,6 +128,48 @@ TEST_F(TieredReadsTest, WhatHotAnswersDoesNotWaitBehindAColderDisk) {
   }
 }
 
+// What was read below under the first value must not be cached over the second.
+TEST_F(TieredReadsTest, AWriteWhileTheColderDiskIsReadIsWhatIsReadNext) {
+  EngineOptions options = GatedWarm();
+  options.memory.hot_cache = kMiB;
+  OpenTiered(options);
+  ASSERT_THAT(Put(engine(), "a", "1"), IsOk());
+  Migrate(engine(), 0, 1);
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  Reopen(options);
+
+  gate_.Hold();
+  const auto batch = BatchOf({"a"});
+  std::future<void> read = Start(batch);
+  gate_.AwaitVisitor();
+  ASSERT_THAT(Put(engine(), "a", "2"), IsOk());
+  gate_.Release();
+  test::Await(std::move(read));
+  EXPECT_EQ(ResultsOf(batch.get()), (std::vector<std::optional<std::string>>{"1"}))
+      << "the hot tier was asked before the write";
+  EXPECT_EQ(test::Get(engine(), "a"), "2");
+}
+
+TEST_F(TieredReadsTest, AViewSeesItsMomentThoughTheColderDiskIsReadLater) {
+  OpenTiered(GatedWarm());
+  ASSERT_THAT(Put(engine(), "a", "1"), IsOk());
+  Migrate(engine(), 0, 1);
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  Reopen(GatedWarm());
+
+  const auto view = engine()->NewView();
+  ASSERT_THAT(Put(engine(), "a", "2"), IsOk());
+  gate_.Hold();
+  const auto batch = BatchOf({"a", "nowhere"}, view);
+  std::future<void> read = Start(batch);
+  gate_.AwaitVisitor();
+  ASSERT_THAT(test::Delete(engine(), "a"), IsOk());
+  gate_.Release();
+  test::Await(std::move(read));
+  EXPECT_EQ(ResultsOf(batch.get()), (std::vector<std::optional<std::string>>{"1", std::nullopt}));
+  EXPECT_EQ(test::Get(engine(), "a"), std::nullopt);
+}
+
 TEST_F(TieredReadsTest, ClosingWaitsForReadsOfAColderDisk) {
   OpenTiered(GatedWarm());
   ASSERT_THAT(Put(engine(), "below", "1"), IsOk());
@@ -166,13 +177,13 @@ TEST_F(TieredReadsTest, ClosingWaitsForReadsOfAColderDisk) {
   ASSERT_THAT(engine()->Flush(), IsOk());
   Reopen(GatedWarm());
 
-  gate_.Close();
+  gate_.Hold();
   const auto batch = BatchOf({"below"});
   std::future<void> read = Start(batch);
-  ASSERT_TRUE(gate_.AwaitWaiting(1));
+  gate_.AwaitVisitor();
   std::future<void> closed = std::async(std::launch::async, [this] { engine()->Close(); });
   EXPECT_EQ(closed.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
-  gate_.Open();
+  gate_.Release();
   test::Await(std::move(read));
   test::Await(std::move(closed));
   EXPECT_THAT(batch->status, IsOk());

@@ -28,9 +28,9 @@ constexpr size_t kMaxQueuedKeys = 8192;
 constexpr size_t kMaxQueuedBytes = 1 * kMiB;
 constexpr size_t kPromotionKeys = 256;  // to one step
 // Of the records of a hot tier that is not roomy, so many are taken in from below in a second, the
-// hottest first. Fewer offers than this are not chosen from.
+// hottest first, and so many at any time.
 constexpr double kPromotedShare = 0.01;
-constexpr uint64_t kFewOffers = 8;
+constexpr double kFewOffers = 8;
 constexpr uint64_t kMostChoosing = 2 * kSecond;  // that add up
 // Writes that wait longer than this make migration wait too, but not for ever.
 constexpr uint64_t kSufferingNanos = 20'000'000;
@@ -177,31 +177,30 @@ void Migrator::Run() {
 
 // The hottest of what was offered, if that is more than hot should take in the time.
 void Migrator::ChooseOffers(Queue* queue) {
-  int above = promote_above_.load(std::memory_order_relaxed);
-  uint64_t used = 0;
-  uint64_t capacity = 0;
   const uint64_t now = NowNanos();
   const double seconds = static_cast<double>(std::min(now - chose_nanos_, kMostChoosing)) /
                          static_cast<double>(kSecond);
   chose_nanos_ = now;
-  HeatSample offered{};
-  uint64_t count = 0;
-  for (const auto& [shard, keys] : *queue) {
-    for (const std::string& key : keys) offered[HeatOf(key)]++;
-    count += keys.size();
-  }
-  if (count > kFewOffers && MeasureFill(0, &used, &capacity) && !IsRoomy(used, capacity)) {
-    const TierFigures hot = deps_.figures(0);
-    const double most = std::max(static_cast<double>(kFewOffers),
-                                 kPromotedShare * seconds * static_cast<double>(hot.records));
-    const double few = 1 - most / static_cast<double>(count);
-    if (few > 0) above = std::max(above, HeatThreshold(offered, few));
+  HottestOffers hottest;
+  if (most_promoted_ > 0) {
+    HeatSample offered{};
+    for (const auto& [shard, keys] : *queue) {
+      for (const std::string& key : keys) offered[static_cast<size_t>(HeatOf(key))]++;
+    }
+    const double most = std::max(kFewOffers, seconds * most_promoted_);
+    hottest = ChooseHottest(offered, static_cast<uint64_t>(most));
   }
   // The bound may have risen since they were offered, too.
-  above = std::min(above, HeatSketch::kMax - 1);
+  const int above = promote_above_.load(std::memory_order_relaxed);
   for (auto& [shard, keys] : *queue) {
-    std::erase_if(keys,
-                  [&](const std::string& key) { return static_cast<int>(HeatOf(key)) <= above; });
+    std::erase_if(keys, [&](const std::string& key) {
+      const int heat = HeatOf(key);
+      if (heat <= above || heat < hottest.coolest) return true;
+      if (heat > hottest.coolest) return false;
+      if (hottest.ties == 0) return true;
+      hottest.ties--;
+      return false;
+    });
   }
 }
 
@@ -227,15 +226,15 @@ void Migrator::CheckLevels() {
     if (full_[static_cast<size_t>(level) + 1] != 0) (void)TakesMore(level);
     uint64_t used = 0;
     uint64_t capacity = 0;
-    if (!MeasureFill(level, &used, &capacity)) continue;
+    if (!FillOf(deps_.figures(level), level, &used, &capacity)) continue;
     const uint64_t bytes = BytesToSink(used, capacity);
     if (bytes == 0) continue;
     if (TakesMore(level)) Sink(level, bytes);
   }
 }
 
-bool Migrator::MeasureFill(int level, uint64_t* used, uint64_t* capacity) const {
-  const TierFigures figures = deps_.figures(level);
+bool Migrator::FillOf(const TierFigures& figures, int level, uint64_t* used,
+                      uint64_t* capacity) const {
   *capacity = figures.capacity_bytes;
   *used = figures.LiveBytes();
   if (*capacity != 0) return true;
@@ -256,11 +255,14 @@ void Migrator::BoundPromotion() {
   uint64_t used = 0;
   uint64_t capacity = 0;
   const int above = promote_above_.load(std::memory_order_relaxed);
-  if (!MeasureFill(0, &used, &capacity) || IsRoomy(used, capacity)) {
+  const TierFigures figures = deps_.figures(0);
+  most_promoted_ = 0;
+  if (!FillOf(figures, 0, &used, &capacity) || IsRoomy(used, capacity)) {
     // Slowly: what is a little cooler may come up, and not all that was ever read.
     PromoteAbove(above - std::max(1, above / 8));
     return;
   }
+  most_promoted_ = kPromotedShare * static_cast<double>(figures.records);
   SampleHot();
   const double sinks = static_cast<double>(BytesToSink(used, capacity));
   const double share = std::max(kCooler, sinks / static_cast<double>(std::max<uint64_t>(1, used)));

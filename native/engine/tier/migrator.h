@@ -97,12 +97,10 @@ class Migrator {
   void Run();
   void PromoteAll(Queue queue);
   void ChooseOffers(Queue* queue);
-  size_t HeatOf(const std::string& key) const {
-    return static_cast<size_t>(deps_.heat->Estimate(HashKey(key)));
-  }
+  int HeatOf(const std::string& key) const { return deps_.heat->Estimate(HashKey(key)); }
   void CheckLevels();
   // False: the level shares its disk with a colder one, or cannot say.
-  bool MeasureFill(int level, uint64_t* used, uint64_t* capacity) const;
+  bool FillOf(const TierFigures& figures, int level, uint64_t* used, uint64_t* capacity) const;
   void BoundPromotion();
   void SampleHot();
   void HalveSample();
@@ -150,6 +148,7 @@ class Migrator {
   std::pair<int, std::string> bound_hand_;  // where SampleHot goes on: shard and key
   size_t bound_table_ = 0;                  // likewise: at whose beginning
   uint64_t bound_again_nanos_ = 0;
+  double most_promoted_ = 0;                        // in a second; 0: as many as are offered
   uint64_t chose_nanos_ = 0;                        // among offers
   std::vector<std::pair<int, std::string>> hands_;  // by level: shard and key
   std::vector<uint64_t> left_alone_until_;          // by level: a write to it has failed

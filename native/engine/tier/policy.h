@@ -125,4 +125,21 @@ inline int HeatThreshold(const HeatSample& sample, double share) {
   return HeatSketch::kMax;
 }
 
+// The `most` hottest of some offers, given how many there are of each heat: all that are hotter
+// than `coolest`, and `ties` of those that are as hot as that.
+struct HottestOffers {
+  int coolest = -1;
+  uint64_t ties = 0;
+};
+
+inline HottestOffers ChooseHottest(const HeatSample& offered, uint64_t most) {
+  uint64_t taken = 0;
+  for (int heat = HeatSketch::kMax; heat >= 0; heat--) {
+    const uint64_t alike = offered[static_cast<size_t>(heat)];
+    if (taken + alike > most) return {heat, most - taken};
+    taken += alike;
+  }
+  return {};
+}
+
 }  // namespace thermocline

@@ -1,0 +1,42 @@
+// A place in the code under test where a test can hold whoever comes.
+//
+// Thread safety: all methods from any thread.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+
+namespace thermocline::test {
+
+class Gate {
+ public:
+  void Hold() {
+    std::lock_guard lock(mutex_);
+    held_ = true;
+  }
+  void Release() {
+    std::lock_guard lock(mutex_);
+    held_ = false;
+    changed_.notify_all();
+  }
+  // Waits until somebody stands inside.
+  void AwaitVisitor() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return inside_; });
+  }
+  void Pass() {
+    std::unique_lock lock(mutex_);
+    inside_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return !held_; });
+    inside_ = false;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool held_ = false;
+  bool inside_ = false;
+};
+
+}  // namespace thermocline::test
