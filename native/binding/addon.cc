@@ -44,7 +44,7 @@ struct OpenedSession {
 
 // open(ticket, location, options)
 Napi::Value Open(const Napi::CallbackInfo& info) {
-  auto op = std::make_shared<AsyncOp<OpenedSession>>(info[0].As<Napi::Number>().DoubleValue());
+  auto op = std::make_shared<AsyncOp<OpenedSession>>(TicketOf(info));
   std::string location = info[1].As<Napi::String>().Utf8Value();
   EngineOptions options;
   Status status = ReadOptions(info[2].As<Napi::Object>(), &options);
@@ -67,7 +67,7 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
 
 // destroy(ticket, location)
 Napi::Value Destroy(const Napi::CallbackInfo& info) {
-  auto op = std::make_shared<AsyncOp<>>(info[0].As<Napi::Number>().DoubleValue());
+  auto op = std::make_shared<AsyncOp<>>(TicketOf(info));
   op->execute = [location = info[1].As<Napi::String>().Utf8Value()](NoResult*) {
     return Registry::Get().Destroy(location);
   };
@@ -77,7 +77,7 @@ Napi::Value Destroy(const Napi::CallbackInfo& info) {
 
 // probeDisk(ticket, folder, fileBytes, seconds, queueDepths)
 Napi::Value ProbeDisk(const Napi::CallbackInfo& info) {
-  auto op = std::make_shared<AsyncOp<DiskProbe>>(info[0].As<Napi::Number>().DoubleValue());
+  auto op = std::make_shared<AsyncOp<DiskProbe>>(TicketOf(info));
   DiskProbeOptions options;
   options.folder = info[1].As<Napi::String>().Utf8Value();
   options.file_bytes = static_cast<uint64_t>(info[2].As<Napi::Number>().Int64Value());
@@ -99,7 +99,7 @@ Napi::Value ProbeDisk(const Napi::CallbackInfo& info) {
 
 // dropFileCache(ticket, folder)
 Napi::Value DropFileCache(const Napi::CallbackInfo& info) {
-  auto op = std::make_shared<AsyncOp<>>(info[0].As<Napi::Number>().DoubleValue());
+  auto op = std::make_shared<AsyncOp<>>(TicketOf(info));
   op->execute = [folder = info[1].As<Napi::String>().Utf8Value()](NoResult*) {
     return thermocline::DropFileCache(folder);
   };
@@ -114,7 +114,7 @@ struct BackupsFound {
 
 // backups(ticket, dir, verify) -> [backups, problems]
 Napi::Value Backups(const Napi::CallbackInfo& info) {
-  auto op = std::make_shared<AsyncOp<BackupsFound>>(info[0].As<Napi::Number>().DoubleValue());
+  auto op = std::make_shared<AsyncOp<BackupsFound>>(TicketOf(info));
   op->execute = [dir = info[1].As<Napi::String>().Utf8Value(),
                  verify = info[2].As<Napi::Boolean>().Value()](BackupsFound* found) {
     return verify ? VerifyBackups(dir, &found->backups, &found->problems)
@@ -142,7 +142,7 @@ Napi::Value Restore(const Napi::CallbackInfo& info) {
   const std::string cold = info[5].As<Napi::String>().Utf8Value();
   if (!warm.empty()) paths[Tier::kWarm] = warm;
   if (!cold.empty()) paths[Tier::kCold] = cold;
-  auto op = std::make_shared<AsyncOp<>>(info[0].As<Napi::Number>().DoubleValue());
+  auto op = std::make_shared<AsyncOp<>>(TicketOf(info));
   op->execute = [dir = info[1].As<Napi::String>().Utf8Value(),
                  id = info[2].As<Napi::Number>().Uint32Value(),
                  location = info[3].As<Napi::String>().Utf8Value(), paths = std::move(paths),

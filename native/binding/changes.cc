@@ -89,7 +89,7 @@ Napi::Value ChangesWrap::OpenChanges(const Napi::CallbackInfo& info) {
 }
 
 void ChangesWrap::Read(const Napi::CallbackInfo& info) {
-  auto op = std::make_shared<AsyncOp<ChangeChunk>>(info[0].As<Napi::Number>().DoubleValue());
+  auto op = std::make_shared<AsyncOp<ChangeChunk>>(TicketOf(info));
   const auto bytes = static_cast<size_t>(info[1].As<Napi::Number>().DoubleValue());
   op->session = session_;
   op->execute = [reader = reader_, bytes](ChangeChunk* out) { return reader->Read(bytes, out); };
@@ -99,7 +99,7 @@ void ChangesWrap::Read(const Napi::CallbackInfo& info) {
 
 void ChangesWrap::Wait(const Napi::CallbackInfo& info) {
   Environment* environment = Environment::Of(info.Env());
-  auto completion = std::make_shared<Completion>(info[0].As<Napi::Number>().DoubleValue());
+  auto completion = std::make_shared<Completion>(TicketOf(info));
   environment->Began();
   reader_->WaitFor(std::make_shared<Waiter>(
       [completion, queue = environment->queue()] { queue->Post(completion); }));

@@ -30,7 +30,7 @@ napi_value CursorWrap::New(napi_env env, std::shared_ptr<Session> session,
 
 Napi::Value CursorWrap::Take(const Napi::CallbackInfo& info) {
   Environment* environment = Environment::Of(info.Env());
-  auto completion = std::make_shared<Completion>(info[0].As<Napi::Number>().DoubleValue());
+  auto completion = std::make_shared<Completion>(TicketOf(info));
   environment->Began();
   completion->status = session_->Begin();
   if (!completion->status.ok()) {
@@ -62,7 +62,7 @@ void CursorWrap::Seek(const Napi::CallbackInfo& info) {
 }
 
 void CursorWrap::Close(const Napi::CallbackInfo& info) {
-  auto op = std::make_shared<AsyncOp<>>(info[0].As<Napi::Number>().DoubleValue());
+  auto op = std::make_shared<AsyncOp<>>(TicketOf(info));
   op->execute = [session = session_, cursor = cursor_](NoResult*) {
     cursor->Close();
     session->Drop(cursor);

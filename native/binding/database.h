@@ -4,6 +4,10 @@
 // through the dispatcher. lookup is called per key and therefore is a closure over this object
 // instead of a method: it needs no unwrapping.
 //
+// Three files define the methods: database.cc the object's life, lookups, reads and writes;
+// database_objects.cc what makes a JavaScript object of its own; database_maintenance.cc upkeep,
+// shards, backup, and reports.
+//
 // Thread safety: the environment's thread alone.
 #pragma once
 
@@ -43,19 +47,27 @@ class DatabaseWrap : public Napi::ObjectWrap<DatabaseWrap> {
   static double LookupInto(State* state, std::string_view key, char* out, size_t room,
                            bool cache_only, const ReadView* view);
 
+  // database.cc
   Napi::Value LookupLarge(const Napi::CallbackInfo& info);
+  Napi::Value GetMany(const Napi::CallbackInfo& info);
   Napi::Value Submit(const Napi::CallbackInfo& info);
   Napi::Value SubmitChecked(const Napi::CallbackInfo& info);
   // The end of both: hands the submission over, or reports why not.
   Napi::Value Accept(const Napi::CallbackInfo& info, std::unique_ptr<Submission> submission,
                      double applied_ticket, const Napi::Value& messages);
-  void BeginTransaction(const Napi::CallbackInfo& info);
-  void Resume(const Napi::CallbackInfo& info);
-  Napi::Value GetMany(const Napi::CallbackInfo& info);
+  void Close(const Napi::CallbackInfo& info);
+
+  // database_objects.cc
   Napi::Value Snapshot(const Napi::CallbackInfo& info);
   Napi::Value Cursor(const Napi::CallbackInfo& info);
+  void BeginTransaction(const Napi::CallbackInfo& info);
+  Napi::Value Reshard(const Napi::CallbackInfo& info);
+  Napi::Value Tiers(const Napi::CallbackInfo& info);
+
+  // database_maintenance.cc
   void Flush(const Napi::CallbackInfo& info);
   void Compact(const Napi::CallbackInfo& info);
+  void Resume(const Napi::CallbackInfo& info);
   void Shards(const Napi::CallbackInfo& info);
   void SnapshotShards(const Napi::CallbackInfo& info);
   void RestoreShards(const Napi::CallbackInfo& info);
@@ -64,12 +76,9 @@ class DatabaseWrap : public Napi::ObjectWrap<DatabaseWrap> {
   void Backup(const Napi::CallbackInfo& info);
   void Verify(const Napi::CallbackInfo& info);
   void ApproximateSize(const Napi::CallbackInfo& info);
-  Napi::Value Tiers(const Napi::CallbackInfo& info);
-  Napi::Value Reshard(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
   Napi::Value SlowOperations(const Napi::CallbackInfo& info);
   void RocksDb(const Napi::CallbackInfo& info);
-  void Close(const Napi::CallbackInfo& info);
 
   std::shared_ptr<State> state_;
 };

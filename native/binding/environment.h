@@ -41,6 +41,11 @@ struct Completion {
   Status status;
 };
 
+// The ticket of a call: what every asynchronous method takes first.
+inline double TicketOf(const Napi::CallbackInfo& info) {
+  return info[0].As<Napi::Number>().DoubleValue();
+}
+
 class CompletionQueue {
  public:
   void Post(std::shared_ptr<Completion> completion);

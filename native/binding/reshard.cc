@@ -38,7 +38,7 @@ napi_value ReshardWrap::New(napi_env env, std::shared_ptr<Session> session) {
 // With `other` a merge, else a split. Once
 void ReshardWrap::Run(const Napi::CallbackInfo& info) {
   using Ids = std::vector<uint32_t>;
-  auto op = std::make_shared<AsyncOp<Ids>>(info[0].As<Napi::Number>().DoubleValue());
+  auto op = std::make_shared<AsyncOp<Ids>>(TicketOf(info));
   op->session = session_;
   ReshardRequest request;
   request.id = Uint32Of(info[1]);

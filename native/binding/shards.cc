@@ -54,7 +54,7 @@ void ExportShardJobs(Napi::Env env, Napi::Object exports) {
 }
 
 void SnapshotShards(const Napi::CallbackInfo& info, const std::shared_ptr<Session>& session) {
-  auto op = std::make_shared<AsyncOp<SnapshotReport>>(info[0].As<Napi::Number>().DoubleValue());
+  auto op = std::make_shared<AsyncOp<SnapshotReport>>(TicketOf(info));
   op->session = session;
   std::vector<uint32_t> ids;
   const auto given = info[1].As<Napi::Array>();
@@ -93,7 +93,7 @@ void SnapshotShards(const Napi::CallbackInfo& info, const std::shared_ptr<Sessio
 }
 
 void RestoreShards(const Napi::CallbackInfo& info, const std::shared_ptr<Session>& session) {
-  auto op = std::make_shared<AsyncOp<Restored>>(info[0].As<Napi::Number>().DoubleValue());
+  auto op = std::make_shared<AsyncOp<Restored>>(TicketOf(info));
   op->session = session;
   const int64_t wanted = info[2].As<Napi::Number>().Int64Value();
   std::optional<uint32_t> as;
@@ -118,7 +118,7 @@ using FreezerCall = Status (ShardFreezer::*)(uint32_t id, SnapshotControl* contr
 
 void CallFreezer(const Napi::CallbackInfo& info, const std::shared_ptr<Session>& session,
                  FreezerCall call) {
-  auto op = std::make_shared<AsyncOp<>>(info[0].As<Napi::Number>().DoubleValue());
+  auto op = std::make_shared<AsyncOp<>>(TicketOf(info));
   op->session = session;
   const Job job = JobOf(info[2]);
   job->closing = [session] { return session->closing(); };

@@ -21,4 +21,10 @@ napi_value SnapshotWrap::New(napi_env env, std::shared_ptr<Session> session,
   return object;
 }
 
+std::shared_ptr<const ReadView> ViewOf(const Napi::Value& value) {
+  if (!value.IsObject()) return nullptr;
+  const SnapshotWrap* wrap = SnapshotWrap::Unwrap(value.As<Napi::Object>());
+  return wrap ? wrap->view() : nullptr;
+}
+
 }  // namespace thermocline

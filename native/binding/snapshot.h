@@ -36,4 +36,7 @@ class SnapshotWrap : public Napi::ObjectWrap<SnapshotWrap> {
   std::shared_ptr<const ReadView> view_;
 };
 
+// The view of a snapshot argument; null for undefined (and in a worker that is being terminated).
+std::shared_ptr<const ReadView> ViewOf(const Napi::Value& value);
+
 }  // namespace thermocline

@@ -24,7 +24,6 @@ constexpr size_t kPageRecords = 4096;
 constexpr size_t kPageBytes = kMiB;
 constexpr std::chrono::milliseconds kSetAsidePause{20};
 
-double TicketOf(const Napi::CallbackInfo& info) { return info[0].As<Napi::Number>().DoubleValue(); }
 int IntOf(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
 
 Napi::Value NumberOf(napi_env env, uint64_t value) {

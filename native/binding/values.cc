@@ -69,6 +69,19 @@ std::optional<std::string> OptionalBytes(const Napi::Value& value) {
   return std::string(bytes.data == nullptr ? "" : bytes.data, bytes.size);
 }
 
+KeyRange RangeOf(const Napi::Value& start, const Napi::Value& end) {
+  KeyRange range;
+  if (auto bytes = OptionalBytes(start)) {
+    range.has_start = true;
+    range.start = std::move(*bytes);
+  }
+  if (auto bytes = OptionalBytes(end)) {
+    range.has_end = true;
+    range.end = std::move(*bytes);
+  }
+  return range;
+}
+
 Status ReadCompression(const Napi::Object& object, Compression* compression) {
   const Napi::Value names = object.Get("compression");
   if (!names.IsArray()) return {};

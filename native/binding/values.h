@@ -33,6 +33,8 @@ struct Bytes {
 Bytes BytesOf(napi_env env, napi_value value);
 // A Uint8Array argument as a string; nullopt for undefined.
 std::optional<std::string> OptionalBytes(const Napi::Value& value);
+// The ends of a range as Uint8Arrays; undefined: open.
+KeyRange RangeOf(const Napi::Value& start, const Napi::Value& end);
 
 // Reads the option object that lib/options.ts has checked.
 Status ReadOptions(const Napi::Object& object, EngineOptions* options);
