@@ -14,7 +14,7 @@
 
 #include "engine/backup/backup.h"
 #include "engine/backup/backup_parts.h"
-#include "fault_file_system.h"
+#include "environment.h"
 #include "tier_fixture.h"
 
 namespace thermocline::test {

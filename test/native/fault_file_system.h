@@ -1,4 +1,4 @@
-// A disk that fails on demand, and the memory by which a test judges what a restart finds on it.
+// A disk that fails on demand.
 //
 // FaultFileSystem stands between RocksDB and the operating system. It counts the calls that change
 // the disk, lets chosen ones fail, and can stop the machine: from then on nothing reaches the disk
@@ -8,9 +8,6 @@
 // What a failed Sync did not write is lost for good: a later Sync of the file that succeeds says
 // nothing about it, as on Linux (fsyncgate, 2018). A killed process loses nothing of all this; what
 // it appended is in the operating system's hands.
-//
-// WriteHistory submits writes to an engine, notes in which order they were accepted and what was
-// promised about each, and decides whether the records found later keep those promises.
 //
 // Sync does not reach the real disk: what survives is decided here. RocksDB's pauses after a failed
 // flush or compaction (a second each) are cut short.
@@ -22,7 +19,6 @@
 #include <rocksdb/file_system.h>
 
 #include <array>
-#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -30,12 +26,7 @@
 #include <optional>
 #include <random>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
-
-#include "engine/engine.h"
-#include "support.h"
 
 namespace thermocline::test {
 
@@ -158,81 +149,5 @@ class FaultFileSystem : public rocksdb::FileSystemWrapper {
   std::map<std::string, std::shared_ptr<File>> files_;  // GUARDED_BY(mutex_): by name
   std::map<std::string, std::vector<Change>> changes_;  // GUARDED_BY(mutex_): by folder
 };
-
-class WriteHistory {
- public:
-  using Records = std::map<std::string, std::string>;
-
-  struct Operation {
-    OpType type = OpType::kPut;
-    std::string key;
-    std::string value;               // unique among all puts of a history
-    std::optional<std::string> end;  // of a range delete
-  };
-
-  // `before`: what the store holds when the history begins.
-  explicit WriteHistory(Records before = {}) : before_(std::move(before)) {}
-
-  // The status of being accepted; a write that was not accepted leaves no trace here. Order of
-  // acceptance is the order in which concurrent calls return from the engine.
-  Status Submit(Engine* engine, std::vector<Operation> operations, bool atomic,
-                Durability durability);
-  // Waits until every accepted write has been reported.
-  void Await();
-
-  // The first error that a write was reported with; OK if there is none.
-  Status first_error() const;
-  size_t accepted() const;
-
-  // Brackets something that makes everything applied before it durable, such as a flush.
-  size_t AppliedSoFar() const;
-  void NoteDurable(size_t applied);
-
-  enum class Crash { kProcess, kPower };
-  enum class Verdict {
-    kExact,   // `found` is what the accepted writes, in order, left up to some moment, and that
-              // moment is not before any write whose promise covers such a crash
-    kHoles,   // some of the later writes without a promise are missing while later ones are there,
-              // but every promise is kept, batches are whole, and no key shows an older write than
-              // it must
-    kBroken,  // a promise is broken; *why says which
-  };
-  Verdict Judge(const Records& found, Crash crash, std::string* why) const;
-
- private:
-  struct Entry {
-    std::vector<Operation> operations;
-    bool atomic = false;
-    Durability durability = Durability::kWal;
-    bool applied = false;
-    bool done = false;
-    Status status;
-    bool durable = false;  // by NoteDurable
-  };
-  using Unit = std::vector<const Operation*>;  // what is atomic
-
-  void Applied(size_t index, const Status& status);
-  void Done(size_t index, const Status& status);
-  std::vector<Unit> UnitsLocked(Crash crash, size_t* required) const;
-  static bool IsPrefix(const Records& before, const std::vector<Unit>& units, size_t required,
-                       const Records& found);
-  static bool HasOnlyHoles(const Records& before, const std::vector<Unit>& units, size_t required,
-                           const Records& found, std::string* why);
-
-  const Records before_;
-  std::mutex order_mutex_;  // held over submitting, so that entries_ is in the order of acceptance
-  mutable std::mutex mutex_;
-  std::condition_variable reported_;
-  std::vector<Entry> entries_;  // GUARDED_BY(mutex_)
-  size_t unreported_ = 0;       // GUARDED_BY(mutex_)
-};
-
-// Everything an engine shows.
-WriteHistory::Records RecordsOf(Engine* engine);
-
-// The value of an environment variable, or `otherwise`.
-int EnvironmentNumber(const char* name, int otherwise);
-// THERMOCLINE_THOROUGH=1: suites that sample run in full.
-bool Thorough();
 
 }  // namespace thermocline::test

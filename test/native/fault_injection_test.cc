@@ -14,8 +14,10 @@
 #include <vector>
 
 #include "engine_fixture.h"
+#include "environment.h"
 #include "fault_file_system.h"
 #include "support.h"
+#include "write_history.h"
 
 namespace thermocline::test {
 namespace {

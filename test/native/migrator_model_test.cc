@@ -18,7 +18,7 @@
 
 #include "engine/hash.h"
 #include "engine/tier/sweeper.h"
-#include "fault_file_system.h"
+#include "environment.h"
 #include "tier_fixture.h"
 
 namespace thermocline {

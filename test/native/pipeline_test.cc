@@ -31,8 +31,10 @@
 #include "engine/record/commit_header.h"
 #include "engine/record/envelope.h"
 #include "engine_fixture.h"
+#include "environment.h"
 #include "fault_file_system.h"
 #include "support.h"
+#include "write_history.h"
 
 namespace thermocline::test {
 namespace {

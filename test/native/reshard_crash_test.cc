@@ -16,7 +16,7 @@
 #include <thread>
 #include <vector>
 
-#include "fault_file_system.h"
+#include "environment.h"
 #include "shard_fixture.h"
 
 namespace thermocline::test {

@@ -11,6 +11,7 @@
 
 #include "fault_file_system.h"
 #include "tier_fixture.h"
+#include "write_history.h"
 
 namespace thermocline::test {
 namespace {

@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "fault_file_system.h"
 #include "shard_fixture.h"
 
 namespace thermocline::test {

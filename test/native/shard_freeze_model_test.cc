@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "fault_file_system.h"
+#include "environment.h"
 #include "shard_fixture.h"
 
 namespace thermocline::test {

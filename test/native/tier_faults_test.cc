@@ -17,8 +17,10 @@
 #include <utility>
 #include <vector>
 
+#include "environment.h"
 #include "fault_file_system.h"
 #include "tier_fixture.h"
+#include "write_history.h"
 
 namespace thermocline::test {
 namespace {

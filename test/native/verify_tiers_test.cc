@@ -12,7 +12,7 @@
 #include "engine/backup/verify.h"
 #include "engine/platform/file.h"
 #include "engine/snapshot/archive.h"
-#include "fault_file_system.h"
+#include "environment.h"
 #include "raw_store.h"
 #include "tier_fixture.h"
 
