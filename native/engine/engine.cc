@@ -134,9 +134,12 @@ Status Engine::OpenParts() {
         name, threads, ThreadPoolOptions{.metrics = &metrics_->Work(which), .nice = nice});
   };
   read_pool_ = pool("tc-read", options_.threads.read, WorkClass::kRead, 0);
-  if (tiered) {
-    colder_read_pool_ =
-        pool("tc-read-colder", ColderReadThreads(options_.threads.read), WorkClass::kRead, 0);
+  std::vector<ThreadPool*> colder_pools;
+  for (int level = 1; level < tiers_->levels(); level++) {
+    const std::string name = "tc-read-" + std::string(TierName(tiers_->TierOf(level)));
+    colder_read_pools_.push_back(
+        pool(name.c_str(), ColderReadThreads(options_.threads.read), WorkClass::kRead, 0));
+    colder_pools.push_back(colder_read_pools_.back().get());
   }
   task_pool_ = pool("tc-task", kTaskThreads, WorkClass::kTask, 0);
   background_pool_ =
@@ -157,7 +160,7 @@ Status Engine::OpenParts() {
       .cache = cache_.get(),
       .clock = &clock_,
       .pool = read_pool_.get(),
-      .colder_pool = colder_read_pool_.get(),
+      .colder_pools = std::move(colder_pools),
       .metrics = metrics_.get(),
       .tiers = tiered ? tiers_.get() : nullptr,
       .heat = heat_.get(),
@@ -435,12 +438,12 @@ void Engine::Close() {
     if (committer_) committer_->Stop();
     if (outbox_) outbox_->Stop();
     if (topics_) topics_->Close();
+    if (shard_pool_) shard_pool_->Shutdown();  // reads go on in the others once it has thawed
     if (read_pool_) read_pool_->Shutdown();
-    if (colder_read_pool_) colder_read_pool_->Shutdown();  // takes from the other
+    for (const auto& pool : colder_read_pools_) pool->Shutdown();  // each takes from the former
     if (task_pool_) task_pool_->Shutdown();
     if (background_pool_) background_pool_->Shutdown();
     if (reshard_pool_) reshard_pool_->Shutdown();
-    if (shard_pool_) shard_pool_->Shutdown();
     if (store_.db() != nullptr && committer_) {
       // First, since the clock's record could meet a full disk and hide that from the flush.
       if (!store_.has_log()) close_status_ = Flush();

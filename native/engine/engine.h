@@ -274,6 +274,7 @@ class Engine {
     std::shared_ptr<const Shards> held;  // keeps the families
   };
   StoreFamilies StoreOf(int level);
+  uint64_t RecordsOf(int level);  // about
   StoreGauges StoreGaugesOf(int level);
   void OpenMetrics();
   void CloseMetrics();
@@ -318,7 +319,7 @@ class Engine {
   MoveLedger moves_;
   std::unique_ptr<Stepper> stepper_;  // likewise, and when read-only
   std::unique_ptr<ThreadPool> read_pool_;
-  std::unique_ptr<ThreadPool> colder_read_pool_;  // null without colder tiers
+  std::vector<std::unique_ptr<ThreadPool>> colder_read_pools_;  // by colder level
   std::unique_ptr<ThreadPool> task_pool_;
   std::unique_ptr<ThreadPool> background_pool_;
   std::once_flag reshard_pool_made_;

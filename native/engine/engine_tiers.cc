@@ -128,8 +128,21 @@ bool Engine::DiskOf(int level, uint64_t* capacity, uint64_t* used) {
   return true;
 }
 
+uint64_t Engine::RecordsOf(int level) {
+  uint64_t records = 0;
+  const StoreFamilies store = StoreOf(level);
+  for (rocksdb::ColumnFamilyHandle* family : *store.families) {
+    uint64_t estimate = 0;
+    store.db->GetIntProperty(family, rocksdb::DB::Properties::kEstimateNumKeys, &estimate);
+    records += estimate;
+  }
+  return records;
+}
+
 void Engine::OpenHeat() {
-  heat_ = std::make_unique<HeatSketch>();
+  uint64_t records = 0;
+  for (int level = 0; level < tiers_->levels(); level++) records += RecordsOf(level);
+  heat_ = std::make_unique<HeatSketch>(HeatSketch::CountersFor(records));
   // What cannot be read is learned or counted anew.
   std::string payload;
   bool found = false;
@@ -143,9 +156,11 @@ void Engine::OpenHeat() {
 void Engine::OpenRecency() {
   std::vector<std::string> left_over;  // of larger sketches
   opened_ms_ = clock_.NowMs();
-  for (int level = 0; level + 1 < tiers_->levels(); level++) {
+  for (int level = 0; level < tiers_->levels(); level++) {
     const Tier tier = tiers_->TierOf(level);
-    const uint64_t age = options_.tiers.at(tier).max_age_ms;
+    // Nothing sinks from the lowest, but it may not always have been that.
+    const bool lowest = level + 1 == tiers_->levels();
+    const uint64_t age = lowest ? 0 : options_.tiers.at(tier).max_age_ms;
     std::vector<std::string> pages;
     for (bool found = true; found;) {
       std::string payload;
@@ -157,20 +172,13 @@ void Engine::OpenRecency() {
       if (pages.size() > RecencySketch::kMaxPages) break;
     }
     if (age == 0) {
-      recency_.push_back(nullptr);
+      if (!lowest) recency_.push_back(nullptr);
       for (size_t page = 0; page < pages.size(); page++) {
         untold_recency_.push_back(RecencyKey(tier, page));
       }
     } else {
-      uint64_t records = 0;
-      const StoreFamilies store = StoreOf(level);
-      for (rocksdb::ColumnFamilyHandle* family : *store.families) {
-        uint64_t estimate = 0;
-        store.db->GetIntProperty(family, rocksdb::DB::Properties::kEstimateNumKeys, &estimate);
-        records += estimate;
-      }
-      auto& recency = recency_.emplace_back(
-          std::make_unique<RecencySketch>(age, clock_.NowMs(), RecencySketch::CellsFor(records)));
+      auto& recency = recency_.emplace_back(std::make_unique<RecencySketch>(
+          age, clock_.NowMs(), RecencySketch::CellsFor(RecordsOf(level))));
       recency->Restore(pages);
       heat_->Tell(recency.get());
       for (size_t page = recency->pages(); page < pages.size(); page++) {

@@ -64,7 +64,7 @@ TEST_F(CommitterCacheTest, WhileAGroupIsWrittenItsKeysAreNeitherServedNorFilled)
   Cache("key", "old");
   store_.writing.Hold();
   Pending pending = Submit(PackedWrites().Put("key", "new"), false);
-  store_.writing.AwaitVisitor();
+  store_.writing.AwaitVisitors();
   EXPECT_EQ(Cached("key"), "miss");
   EXPECT_FALSE(cache_.BeginFill(HashKey("key")).can_fill());
   store_.writing.Release();
@@ -96,7 +96,7 @@ TEST_F(CommitterCacheTest, WhileARangeIsDeletedNothingIsFilled) {
   ASSERT_THAT(Run(PackedWrites().Put("in", "v")), IsOk());
   store_.writing.Hold();
   Pending pending = Submit(PackedWrites().DeleteRange("a", "z"), true);
-  store_.writing.AwaitVisitor();
+  store_.writing.AwaitVisitors();
   const HotCache::FillTicket ticket = cache_.BeginFill(HashKey("in"));
   EXPECT_FALSE(cache_.Fill("in", HashKey("in"), ticket, "v", 0));
   store_.writing.Release();

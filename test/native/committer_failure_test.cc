@@ -130,7 +130,7 @@ TEST_F(CommitterFailureTest, AnFsyncWriteIsAppliedAtOnceAndDoneAfterASync) {
   ASSERT_THAT(pending.accepted, IsOk());
   EXPECT_THAT(Await(applied.get_future()), IsOk());
   EXPECT_EQ(store_.Payloads().at("key"), "value");
-  store_.syncing.AwaitVisitor();
+  store_.syncing.AwaitVisitors();
   EXPECT_GT(committer_->in_flight_bytes(), 0u) << "in flight until it is durable";
   {
     std::lock_guard lock(finished_mutex_);
@@ -153,7 +153,7 @@ TEST_F(CommitterFailureTest, GroupsGoOnWhileASyncRunsAndShareTheNextOne) {
   Start();
   store_.syncing.Hold();
   Pending first = Submit(PackedWrites().Put("first", "v"), false, Durability::kFsync);
-  store_.syncing.AwaitVisitor();
+  store_.syncing.AwaitVisitors();
   std::vector<Pending> later;
   for (int i = 0; i < 20; i++) {
     later.push_back(Submit(PackedWrites().Put("later" + std::to_string(i), "v"), i % 2 == 0,
@@ -214,7 +214,7 @@ TEST_F(CommitterFailureTest, AfterAFailedSyncNothingIsEverCalledDurable) {
   Start();
   store_.syncing.Hold();
   Pending first = Submit(PackedWrites().Put("first", "v"), false, Durability::kFsync);
-  store_.syncing.AwaitVisitor();
+  store_.syncing.AwaitVisitors();
   Pending second = Submit(PackedWrites().Put("second", "v"), false, Durability::kFsync);
   Settle();  // the second is applied and waits for the next sync
   store_.FailSync(rocksdb::Status::IOError("once"));
@@ -240,7 +240,7 @@ TEST_F(CommitterFailureTest, StopSyncsWhatWaits) {
     pending.push_back(
         Submit(PackedWrites().Put("key" + std::to_string(i), "v"), false, Durability::kFsync));
   }
-  store_.syncing.AwaitVisitor();
+  store_.syncing.AwaitVisitors();
   std::thread stopper([this] { committer_->Stop(); });
   store_.syncing.Release();
   stopper.join();

@@ -328,7 +328,7 @@ class CommitterTest : public testing::Test {
     store_.writing.Hold();
     Pending first = Submit(PackedWrites().Put("the first group", ""), false);
     ASSERT_THAT(first.accepted, IsOk());
-    store_.writing.AwaitVisitor();
+    store_.writing.AwaitVisitors();
     submit();
     store_.writing.Release();
     EXPECT_THAT(Await(std::move(first.result)), IsOk());

@@ -340,7 +340,7 @@ TEST_F(CommitterTest, StopAppliesEverythingAcceptedAndRefusesTheRest) {
   for (int i = 0; i < 200; i++) {
     pending.push_back(Submit(PackedWrites().Put("key" + std::to_string(i), "v"), false));
   }
-  store_.writing.AwaitVisitor();
+  store_.writing.AwaitVisitors();
   std::thread stopper([this] { committer_->Stop(); });
   store_.writing.Release();
   stopper.join();
@@ -485,7 +485,7 @@ TEST_F(CommitterTest, TheQueueTellsItsAge) {
   EXPECT_EQ(committer_->queue_age_nanos(), 0u);
   store_.writing.Hold();
   Pending writing = Submit(PackedWrites().Put("k", "v"), false);
-  store_.writing.AwaitVisitor();
+  store_.writing.AwaitVisitors();
   EXPECT_EQ(committer_->queue_age_nanos(), 0u) << "it no longer waits";
   Pending waiting = Submit(PackedWrites().Put("k", "v"), false);
   EXPECT_GT(committer_->queue_age_nanos(), 0u);

@@ -19,24 +19,24 @@ class Gate {
     held_ = false;
     changed_.notify_all();
   }
-  // Waits until somebody stands inside.
-  void AwaitVisitor() {
+  // Waits until so many stand inside.
+  void AwaitVisitors(int visitors = 1) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return inside_; });
+    changed_.wait(lock, [&] { return inside_ >= visitors; });
   }
   void Pass() {
     std::unique_lock lock(mutex_);
-    inside_ = true;
+    inside_++;
     changed_.notify_all();
     changed_.wait(lock, [this] { return !held_; });
-    inside_ = false;
+    inside_--;
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
   bool held_ = false;
-  bool inside_ = false;
+  int inside_ = 0;
 };
 
 }  // namespace thermocline::test

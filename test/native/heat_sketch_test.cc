@@ -116,16 +116,47 @@ TEST(HeatSketchTest, WhatAnEarlierVersionKeptComesBackAndFades) {
   EXPECT_TRUE(again.IsDue());
 }
 
-TEST(HeatSketchTest, DamageAndOtherSizesAreRefused) {
+TEST(HeatSketchTest, OtherSizesMakeNothingCooler) {
+  for (const size_t from : {1 << 8, 1 << 12}) {
+    HeatSketch sketch(from);
+    for (int i = 0; i < 300; i++) {
+      for (int n = 0; n <= i % 9; n++) sketch.Add(HashOf(i));
+    }
+    for (const size_t to : {1 << 6, 1 << 10, 1 << 14}) {
+      HeatSketch other(to);
+      other.Add(HashOf(301), 50);  // what is decoded replaces it
+      ASSERT_TRUE(other.Decode(sketch.Encode()));
+      for (int i = 0; i < 1000; i++) {
+        if (to > from) {
+          EXPECT_EQ(other.Estimate(HashOf(i)), sketch.Estimate(HashOf(i))) << i;
+        } else {
+          EXPECT_GE(other.Estimate(HashOf(i)), sketch.Estimate(HashOf(i))) << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(HeatSketchTest, ItHasTwoCountersToARecordWithinItsBounds) {
+  EXPECT_EQ(HeatSketch::CountersFor(0), HeatSketch::kMinCounters);
+  EXPECT_EQ(HeatSketch::CountersFor(HeatSketch::kMinCounters / 2), HeatSketch::kMinCounters);
+  EXPECT_EQ(HeatSketch::CountersFor(2'000'000), HeatSketch::kMaxCounters);
+  EXPECT_EQ(HeatSketch::CountersFor(~uint64_t{0}), HeatSketch::kMaxCounters);
+}
+
+TEST(HeatSketchTest, DamageIsRefused) {
   HeatSketch sketch(1 << 12);
   sketch.Add(HashOf(1));
   const std::string kept = sketch.Encode();
-  HeatSketch other(1 << 13);
-  EXPECT_FALSE(other.Decode(kept));
   HeatSketch same(1 << 12);
   EXPECT_FALSE(same.Decode(""));
   EXPECT_FALSE(same.Decode(kept.substr(0, kept.size() - 1)));
   EXPECT_FALSE(same.Decode(kept + std::string("\xff\xff\xff\xff\x0f\x01", 6)));
+  std::string size = kept;
+  for (const char log2 : {0, 5, 11, 23, 31, -1}) {
+    size[1] = log2;
+    EXPECT_FALSE(same.Decode(size)) << int{log2};
+  }
   EXPECT_EQ(same.Estimate(HashOf(1)), 0) << "as before";
 }
 

@@ -138,6 +138,25 @@ TEST_F(ShardFreezeTest, TheFirstReadThawsIfTheOptionsSaySo) {
   EXPECT_TRUE(InfoOf(3).frozen);
 }
 
+TEST_F(ShardFreezeTest, AReadThatWaitsForAThawIsAnsweredAlthoughTheEngineCloses) {
+  Open(ThawingOptions(SmallOptions()));
+  Fill(400);
+  ASSERT_THAT(Freeze(1), IsOk());
+  const std::string frozen = KeyIn(1);
+  const auto batch = test::BatchOf({frozen, "nowhere"});
+  std::promise<void> done;
+  batch->done = [&done] { done.set_value(); };
+  ASSERT_FALSE(engine()->reader().Start(batch));
+  engine()->Close();
+  Await(done.get_future());
+  if (batch->status.ok()) {
+    EXPECT_EQ(test::ResultsOf(batch.get()),
+              (std::vector<std::optional<std::string>>{model_[frozen], std::nullopt}));
+  } else {
+    EXPECT_THAT(batch->status, HasCode(Code::kClosed));
+  }
+}
+
 TEST_F(ShardFreezeTest, WritesThawAndKeepTheirOrder) {
   Open();
   Fill(400);

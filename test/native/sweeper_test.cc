@@ -531,6 +531,26 @@ TEST_F(SweepingMigratorTest, AgesAreKeptAcrossReopeningsUnlessNobodyAsksForThemF
   EXPECT_EQ(engine()->recency(0)->EpochsSince(HashKey("left")), 0);
 }
 
+TEST_F(SweepingMigratorTest, AgesOfATierThatBecomesTheLowestAreNotBelievedLater) {
+  EngineOptions options = Automatic();
+  options.tiers.at(Tier::kWarm).max_age_ms = 1000 * kDay;
+  OpenTiered(options);
+  for (int i = 0; i < 3; i++) {
+    engine()->clock().RaiseTo(engine()->clock().NowMs() + 80 * kDay);
+    Reopen(options);
+  }
+  EXPECT_GE(engine()->recency(1)->EpochsSince(HashKey("left")), 2);
+  EngineOptions without = options;
+  without.tiers.at(Tier::kWarm).max_age_ms = 0;
+  without.tiers.at(Tier::kCold).presence = TierOptions::Presence::kRemoved;
+  Reopen(without);
+  EXPECT_EQ(engine()->recency(1), nullptr);
+  engine()->clock().RaiseTo(engine()->clock().NowMs() + 300'000);
+  Reopen(options);
+  ASSERT_NE(engine()->recency(1), nullptr);
+  EXPECT_EQ(engine()->recency(1)->EpochsSince(HashKey("left")), 0);
+}
+
 TEST_F(SweepingMigratorTest, OldRecordsSinkByThemselves) {
   EngineOptions options = Automatic();
   options.tiers.at(Tier::kHot).max_age_ms = kDay;

@@ -7,11 +7,13 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "engine/tier/policy.h"
 #include "gate.h"
-#include "tier_fixture.h"
+#include "shard_fixture.h"
 
 namespace thermocline {
 namespace {
@@ -22,26 +24,32 @@ using test::Migrate;
 using test::Put;
 using test::ResultsOf;
 
-// Whoever reads a table of this disk passes the gate.
+// Whoever reads a table of this disk passes the gate, but for the thread that made the disk.
 class GatedFile : public rocksdb::FSRandomAccessFileOwnerWrapper {
  public:
-  GatedFile(std::unique_ptr<rocksdb::FSRandomAccessFile> target, test::Gate* gate)
-      : FSRandomAccessFileOwnerWrapper(std::move(target)), gate_(gate) {}
+  GatedFile(std::unique_ptr<rocksdb::FSRandomAccessFile> target, test::Gate* gate,
+            std::thread::id exempt)
+      : FSRandomAccessFileOwnerWrapper(std::move(target)), gate_(gate), exempt_(exempt) {}
   rocksdb::IOStatus Read(uint64_t offset, size_t n, const rocksdb::IOOptions& options,
                          rocksdb::Slice* result, char* scratch,
                          rocksdb::IODebugContext* debug) const override {
-    gate_->Pass();
+    Pass();
     return FSRandomAccessFileOwnerWrapper::Read(offset, n, options, result, scratch, debug);
   }
   rocksdb::IOStatus MultiRead(rocksdb::FSReadRequest* requests, size_t count,
                               const rocksdb::IOOptions& options,
                               rocksdb::IODebugContext* debug) override {
-    gate_->Pass();
+    Pass();
     return FSRandomAccessFileOwnerWrapper::MultiRead(requests, count, options, debug);
   }
 
  private:
+  void Pass() const {
+    if (std::this_thread::get_id() != exempt_) gate_->Pass();
+  }
+
   test::Gate* const gate_;
+  const std::thread::id exempt_;
 };
 
 class GatedFileSystem : public rocksdb::FileSystemWrapper {
@@ -54,15 +62,16 @@ class GatedFileSystem : public rocksdb::FileSystemWrapper {
                                         std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
                                         rocksdb::IODebugContext* debug) override {
     const auto s = FileSystemWrapper::NewRandomAccessFile(name, options, file, debug);
-    if (s.ok()) *file = std::make_unique<GatedFile>(std::move(*file), gate_);
+    if (s.ok()) *file = std::make_unique<GatedFile>(std::move(*file), gate_, exempt_);
     return s;
   }
 
  private:
   test::Gate* const gate_;
+  const std::thread::id exempt_ = std::this_thread::get_id();
 };
 
-class TieredReadsTest : public test::TierTest {
+class TieredReadsTest : public test::ShardTest {
  protected:
   ~TieredReadsTest() override {
     gate_.Release();
@@ -84,7 +93,32 @@ class TieredReadsTest : public test::TierTest {
     return done->get_future();
   }
 
+  // Likewise, and waits until the one thread that reads hot has done its half.
+  std::future<void> StartHot(const std::shared_ptr<ReadBatch>& batch) {
+    std::future<void> read = Start(batch);
+    test::Await(Start(BatchOf({"above"}, engine()->NewView())));  // past the cache
+    return read;
+  }
+  // Begins to read a batch, and lets no more be done of it than asking the hot tier: the other
+  // threads are kept at the gate by reads of `other`.
+  std::future<void> StartHalf(const std::shared_ptr<ReadBatch>& batch, const std::string& other) {
+    gate_.Hold();
+    const int threads = ColderReadThreads(1);
+    for (int i = 0; i < threads; i++) held_.push_back(Start(BatchOf({other})));
+    gate_.AwaitVisitors(threads);
+    std::future<void> read = StartHot(batch);
+    EXPECT_EQ(read.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+    return read;
+  }
+  void AwaitAll(std::future<void> read) {
+    gate_.Release();
+    test::Await(std::move(read));
+    for (std::future<void>& future : held_) test::Await(std::move(future));
+    held_.clear();
+  }
+
   test::Gate gate_;
+  std::vector<std::future<void>> held_;
   const std::unique_ptr<rocksdb::Env> env_ =
       rocksdb::NewCompositeEnv(std::make_shared<GatedFileSystem>(&gate_));
 };
@@ -109,7 +143,7 @@ TEST_F(TieredReadsTest, WhatHotAnswersDoesNotWaitBehindAColderDisk) {
     below.push_back(BatchOf(keys));
     waiting.push_back(Start(below.back()));
   }
-  gate_.AwaitVisitor();
+  gate_.AwaitVisitors();
   const auto above = BatchOf({"above"});
   test::Await(Start(above));
   EXPECT_EQ(ResultsOf(above.get()), (std::vector<std::optional<std::string>>{"hot"}));
@@ -128,6 +162,50 @@ TEST_F(TieredReadsTest, WhatHotAnswersDoesNotWaitBehindAColderDisk) {
   }
 }
 
+// Nor does what warm answers wait behind the cold tier's disk, and its reads go on meanwhile.
+TEST_F(TieredReadsTest, WhatWarmAnswersDoesNotWaitBehindTheColdDisk) {
+  EngineOptions options = GatedWarm();
+  options.tiers.at(Tier::kCold).presence = TierOptions::Presence::kWanted;
+  std::swap(options.tiers.at(Tier::kWarm).env, options.tiers.at(Tier::kCold).env);
+  OpenTiered(options);
+  for (const std::string key : {"cold", "warm"}) {
+    ASSERT_THAT(Put(engine(), key, "of " + key), IsOk());
+  }
+  Migrate(engine(), 0, 2, [](std::string_view key, const Envelope&) { return key == "cold"; });
+  Migrate(engine(), 0, 1);
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  Reopen(options);
+  ASSERT_EQ(test::Levels(engine(), "cold"), "nothing | nothing | value of cold");
+  ASSERT_EQ(test::Levels(engine(), "warm"), "nothing | value of warm | nothing");
+  ASSERT_THAT(Put(engine(), "above", "hot"), IsOk());
+  Reopen(options);  // nothing of the tables is in memory
+
+  gate_.Hold();
+  const int threads = ColderReadThreads(1);
+  std::vector<std::shared_ptr<ReadBatch>> batches;
+  for (int i = 0; i <= threads; i++) {  // one more than can wait
+    batches.push_back(BatchOf({"above", "cold", "warm", "nowhere"}));
+    held_.push_back(Start(batches.back()));
+  }
+  gate_.AwaitVisitors(threads);
+  const auto warm = BatchOf({"warm"});
+  test::Await(Start(warm));
+  EXPECT_EQ(ResultsOf(warm.get()), (std::vector<std::optional<std::string>>{"of warm"}));
+  const auto some = BatchOf({"above", "warm"});
+  test::Await(Start(some));
+  EXPECT_EQ(ResultsOf(some.get()), (std::vector<std::optional<std::string>>{"hot", "of warm"}));
+  for (const std::future<void>& future : held_) {
+    EXPECT_EQ(future.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  }
+  gate_.Release();
+  for (std::future<void>& future : held_) test::Await(std::move(future));
+  held_.clear();
+  for (const auto& batch : batches) {
+    EXPECT_EQ(ResultsOf(batch.get()),
+              (std::vector<std::optional<std::string>>{"hot", "of cold", "of warm", std::nullopt}));
+  }
+}
+
 // What was read below under the first value must not be cached over the second.
 TEST_F(TieredReadsTest, AWriteWhileTheColderDiskIsReadIsWhatIsReadNext) {
   EngineOptions options = GatedWarm();
@@ -141,7 +219,7 @@ TEST_F(TieredReadsTest, AWriteWhileTheColderDiskIsReadIsWhatIsReadNext) {
   gate_.Hold();
   const auto batch = BatchOf({"a"});
   std::future<void> read = Start(batch);
-  gate_.AwaitVisitor();
+  gate_.AwaitVisitors();
   ASSERT_THAT(Put(engine(), "a", "2"), IsOk());
   gate_.Release();
   test::Await(std::move(read));
@@ -162,12 +240,70 @@ TEST_F(TieredReadsTest, AViewSeesItsMomentThoughTheColderDiskIsReadLater) {
   gate_.Hold();
   const auto batch = BatchOf({"a", "nowhere"}, view);
   std::future<void> read = Start(batch);
-  gate_.AwaitVisitor();
+  gate_.AwaitVisitors();
   ASSERT_THAT(test::Delete(engine(), "a"), IsOk());
   gate_.Release();
   test::Await(std::move(read));
   EXPECT_EQ(ResultsOf(batch.get()), (std::vector<std::optional<std::string>>{"1", std::nullopt}));
   EXPECT_EQ(test::Get(engine(), "a"), std::nullopt);
+}
+
+// Hot was asked when it did not have the record yet, and the colder tier is when it has it no more.
+TEST_F(TieredReadsTest, WhatIsLiftedBetweenTheHalvesOfABatchIsFound) {
+  EngineOptions options = GatedWarm();
+  options.memory.hot_cache = kMiB;
+  OpenTiered(options);
+  for (const std::string key : {"a", "b", "z"}) {
+    ASSERT_THAT(Put(engine(), key, "of " + key), IsOk());
+  }
+  Migrate(engine(), 0, 1);
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  Reopen(options);
+  ASSERT_THAT(Put(engine(), "above", "hot"), IsOk());
+
+  const auto batch = BatchOf({"a", "b", "nowhere"});
+  const auto one = BatchOf({"b"});
+  std::future<void> reads = StartHalf(batch, "z");
+  std::future<void> read = StartHot(one);
+  const auto not_z = [](std::string_view key, const Envelope&) { return key != "z"; };
+  EXPECT_EQ(Migrate(engine(), 1, 0, not_z).records, 2u);
+  EXPECT_EQ(test::Levels(engine(), "a"), "value of a | nothing");
+  AwaitAll(std::move(reads));
+  test::Await(std::move(read));
+  EXPECT_EQ(ResultsOf(batch.get()),
+            (std::vector<std::optional<std::string>>{"of a", "of b", std::nullopt}));
+  EXPECT_EQ(ResultsOf(one.get()), (std::vector<std::optional<std::string>>{"of b"}));
+  EXPECT_EQ(test::Get(engine(), "a"), "of a") << "its absence below must not be cached";
+}
+
+// The batch's families are no longer those of the table when the colder half is read.
+TEST_F(TieredReadsTest, ASplitBetweenTheHalvesOfABatchChangesNothingForIt) {
+  EngineOptions options = GatedWarm();
+  options.memory.hot_cache = kMiB;
+  OpenTiered(options);
+  std::vector<std::string> keys;
+  std::vector<std::optional<std::string>> values;
+  for (int i = 0; i < 20; i++) {
+    keys.push_back("key" + std::to_string(i));
+    values.push_back(std::to_string(i));
+    ASSERT_THAT(Put(engine(), keys.back(), *values.back()), IsOk());
+  }
+  Migrate(engine(), 0, 1);
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  Reopen(options);
+  ASSERT_THAT(Put(engine(), "above", "hot"), IsOk());
+
+  const auto batch = BatchOf(keys);
+  std::future<void> read = StartHalf(batch, "key0");
+  ASSERT_THAT(Split(0), IsOk());
+  ASSERT_THAT(Put(engine(), "key1", "newer"), IsOk());
+  ASSERT_THAT(test::Delete(engine(), "key2"), IsOk());
+  AwaitAll(std::move(read));
+  EXPECT_THAT(batch->status, IsOk());
+  EXPECT_EQ(ResultsOf(batch.get()), values);
+  EXPECT_EQ(test::Get(engine(), "key1"), "newer") << "what was replaced must not be cached";
+  EXPECT_EQ(test::Get(engine(), "key2"), std::nullopt);
+  for (size_t i = 3; i < keys.size(); i++) EXPECT_EQ(test::Get(engine(), keys[i]), values[i]);
 }
 
 TEST_F(TieredReadsTest, ClosingWaitsForReadsOfAColderDisk) {
@@ -180,7 +316,7 @@ TEST_F(TieredReadsTest, ClosingWaitsForReadsOfAColderDisk) {
   gate_.Hold();
   const auto batch = BatchOf({"below"});
   std::future<void> read = Start(batch);
-  gate_.AwaitVisitor();
+  gate_.AwaitVisitors();
   std::future<void> closed = std::async(std::launch::async, [this] { engine()->Close(); });
   EXPECT_EQ(closed.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
   gate_.Release();

@@ -18,6 +18,11 @@ constexpr char kWithoutAdded = 2;  // the version before
 HeatSketch::HeatSketch(size_t counters)
     : counters_(counters), table_(std::make_unique<std::atomic<uint8_t>[]>(counters)) {}
 
+size_t HeatSketch::CountersFor(uint64_t records) {
+  return std::clamp(std::bit_ceil(2 * std::min<uint64_t>(records, kMaxCounters)), kMinCounters,
+                    kMaxCounters);
+}
+
 void HeatSketch::Add(uint64_t hash, int reads) {
   for (RecencySketch* recency : told_) recency->Touch(hash);
   std::atomic<uint8_t>* const line = table_.get() + LineOf(hash) * kLine;
@@ -74,23 +79,30 @@ std::string HeatSketch::Encode() const {
 bool HeatSketch::Decode(std::string_view encoded) {
   const bool with_added = !encoded.empty() && encoded[0] == kVersion;
   const size_t header = with_added ? 2 + sizeof(uint64_t) : 2;
-  if (encoded.size() < header || (!with_added && encoded[0] != kWithoutAdded) ||
-      encoded[1] != static_cast<char>(std::bit_width(counters_) - 1)) {
-    return false;
-  }
+  if (encoded.size() < header || (!with_added && encoded[0] != kWithoutAdded)) return false;
+  const int log2 = encoded[1];
+  if (log2 < 6 || log2 >= static_cast<int>(std::bit_width(kMaxCounters))) return false;
+  const size_t kept = size_t{1} << log2;
   const char* p = encoded.data() + header;
   const char* const limit = encoded.data() + encoded.size();
-  std::vector<uint8_t> counts(counters_);
+  std::vector<uint8_t> counts(kept);
   for (size_t at = 0; p < limit; at++) {
     uint32_t zeros = 0;
     p = GetVarint32(p, limit, &zeros);
-    if (p == nullptr || p == limit || zeros >= counters_ - at) return false;
+    if (p == nullptr || p == limit || zeros >= kept - at) return false;
     at += zeros;
     counts[at] = static_cast<uint8_t>(*p++);
   }
+  // The lower bits of a key's line are the same in both. With fewer lines here several share one,
+  // and the hottest of each place counts; with more the keys of one may be in any of several.
+  counts.resize(std::max(kept, counters_));
+  for (size_t i = kept; i < counts.size(); i++) counts[i] = counts[i % kept];
+  for (size_t i = counters_; i < counts.size(); i++) {
+    counts[i % counters_] = std::max(counts[i % counters_], counts[i]);
+  }
   for (size_t i = 0; i < counters_; i++) table_[i].store(counts[i], std::memory_order_relaxed);
   // Counters that are raised together hold less than what was added.
-  const uint64_t added = with_added ? DecodeFixed64(encoded.data() + 2) : kFadeAfter * counters_;
+  const uint64_t added = with_added ? DecodeFixed64(encoded.data() + 2) : kFadeAfter * kept;
   added_.store(std::min(added, kFadeAfter * counters_), std::memory_order_relaxed);
   return true;
 }

@@ -38,9 +38,17 @@ class HeatSketch {
   static constexpr int kHitSampling = 16;
   static constexpr int kWriteSampling = 8;
   static constexpr int kMax = 255;
+  static constexpr size_t kMinCounters = size_t{1} << 21;
+  // It is kept in one piece, and writes wait while it is written.
+  static constexpr size_t kMaxCounters = size_t{1} << 22;
+
+  // How many for a database of so many records: two to each, 2 MiB to 4 MiB. Of Zipfian (0.99)
+  // reads of 2 million records the hottest 8% take 82.2%; those that a full sketch takes for the
+  // hottest, 81.0% with one counter to each record and 81.9% with two.
+  static size_t CountersFor(uint64_t records);
 
   // `counters`: a power of two, at least 64; so many bytes of memory.
-  explicit HeatSketch(size_t counters = size_t{1} << 21);
+  explicit HeatSketch(size_t counters = kMinCounters);
   HeatSketch(const HeatSketch&) = delete;
   HeatSketch& operator=(const HeatSketch&) = delete;
 
@@ -75,7 +83,8 @@ class HeatSketch {
   // they began to fade, then pairs of (varint run of zeros, counter) for the counters that are not
   // zero. Version 2 lacks the reads; it is taken to be due to fade.
   std::string Encode() const;
-  // False if it is damaged or of another size; everything is then as before.
+  // Of whatever number of counters: estimates get no lower by that. False if it is damaged;
+  // everything is then as before.
   bool Decode(std::string_view encoded);
 
   size_t memory_bytes() const { return counters_; }

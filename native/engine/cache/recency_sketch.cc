@@ -11,6 +11,9 @@ namespace {
 
 constexpr char kVersion = 1;
 constexpr size_t kHeader = 2 + 8 + 8;
+// All cells are looked through in so many ticks, and none is further back than kFar and those.
+constexpr size_t kParts = 64;
+constexpr uint8_t kFar = 128;
 
 uint64_t DividedUp(uint64_t a, uint64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
@@ -23,10 +26,14 @@ RecencySketch::RecencySketch(uint64_t age_ms, uint64_t now_ms, size_t cells)
       count_(cells),
       cells_(std::make_unique<std::atomic<uint8_t>[]>(cells)),
       epoch_(now_ms / epoch_ms_) {
-  now_.store(static_cast<uint8_t>(epoch_), std::memory_order_relaxed);
-  for (size_t i = 0; i < count_; i++) {
-    cells_[i].store(static_cast<uint8_t>(epoch_), std::memory_order_relaxed);
-  }
+  BeginTicks();
+  for (size_t i = 0; i < count_; i++) cells_[i].store(0, std::memory_order_relaxed);
+}
+
+// As if there had always been one in each epoch.
+void RecencySketch::BeginTicks() {
+  for (size_t i = 0; i < kTicks; i++) began_[static_cast<uint8_t>(-i)] = epoch_ - i;
+  now_.store(0, std::memory_order_relaxed);
 }
 
 size_t RecencySketch::CellsFor(uint64_t records) {
@@ -35,37 +42,29 @@ size_t RecencySketch::CellsFor(uint64_t records) {
 }
 
 int RecencySketch::EpochsSince(uint64_t hash) const {
-  const uint8_t now = now_.load(std::memory_order_relaxed);
   int oldest = 0;
   for (int row = 0; row < kRows; row++) {
-    oldest =
-        std::max(oldest, AgeOf(cells_[CellOf(hash, row)].load(std::memory_order_relaxed), now));
+    oldest = std::max(oldest, AgeOf(cells_[CellOf(hash, row)].load(std::memory_order_relaxed)));
   }
-  return std::min(oldest, kOldest);
+  return oldest;
 }
 
 void RecencySketch::Advance(uint64_t now_ms) {
   const uint64_t epoch = now_ms / epoch_ms_;
   if (epoch <= epoch_) return;
-  const uint64_t passed = epoch - epoch_;
-  const uint8_t before = static_cast<uint8_t>(epoch_);
-  const uint8_t after = static_cast<uint8_t>(epoch);
-  for (size_t i = 0; i < count_; i++) {
+  epoch_ = epoch;
+  const uint8_t now = static_cast<uint8_t>(now_.load(std::memory_order_relaxed) + 1);
+  began_[now] = epoch;
+  now_.store(now, std::memory_order_relaxed);
+  const size_t part = count_ / kParts;
+  for (size_t i = looked_through_; i < looked_through_ + part; i++) {
     uint8_t cell = cells_[i].load(std::memory_order_relaxed);
-    const int age = AgeOf(cell, before);
-    int older = kOldest;
-    if (age == 0) {
-      if (passed == 1) continue;
-      older = 1;  // the access may be as young as this call
-    } else if (static_cast<uint64_t>(age) + passed <= kOldest) {
-      continue;
-    }
+    if (static_cast<uint8_t>(now - cell) <= kFar) continue;
     // An access meanwhile wins.
-    cells_[i].compare_exchange_strong(cell, static_cast<uint8_t>(after - older),
+    cells_[i].compare_exchange_strong(cell, static_cast<uint8_t>(now - kFar),
                                       std::memory_order_relaxed);
   }
-  epoch_ = epoch;
-  now_.store(after, std::memory_order_relaxed);
+  looked_through_ = (looked_through_ + part) % count_;
 }
 
 size_t RecencySketch::pages() const { return std::max<size_t>(1, count_ / kPageCells); }
@@ -74,10 +73,7 @@ std::string RecencySketch::EncodePage(size_t page) const {
   std::string encoded = {kVersion, static_cast<char>(std::bit_width(count_) - 1)};
   PutFixed64(&encoded, epoch_ms_);
   PutFixed64(&encoded, epoch_);
-  const uint8_t now = static_cast<uint8_t>(epoch_);
-  const auto age_at = [&](size_t i) {
-    return std::min(AgeOf(cells_[i].load(std::memory_order_relaxed), now), kOldest);
-  };
+  const auto age_at = [&](size_t i) { return AgeOf(cells_[i].load(std::memory_order_relaxed)); };
   const size_t cells = count_ / pages();
   encoded.reserve(kHeader + cells / 2);
   for (size_t i = page * cells; i < (page + 1) * cells; i += 2) {
@@ -126,8 +122,9 @@ void RecencySketch::Restore(const std::vector<std::string>& pages) {
       put(page * page_cells + i, age);
     }
   }
+  BeginTicks();
   for (size_t i = 0; i < count_; i++) {
-    cells_[i].store(static_cast<uint8_t>(epoch_ - ages[i]), std::memory_order_relaxed);
+    cells_[i].store(static_cast<uint8_t>(-ages[i]), std::memory_order_relaxed);
   }
 }
 

@@ -1,7 +1,8 @@
 // When records were last read or written, roughly: for a tier whose records sink by age.
 //
-// Time goes in epochs of a twelfth of the age that is asked for. An access writes the current epoch
-// into two cells that the key's hash chooses; the age of a key is that of the older of the two.
+// Time goes in epochs of a twelfth of the age that is asked for. Each call of Advance in a new
+// epoch begins a tick. An access writes the current tick into two cells that the key's hash
+// chooses; the age of a key is that of the older of the two.
 //
 // Error bounds:
 //   - A key is called old only if at least the age has passed since its last access that was told
@@ -17,13 +18,15 @@
 //   - Writes of keys count whatever they leave, so deleted keys do, and the keys of other tiers;
 //     reads of keys that are not there do not.
 //
-// A cell is one byte and the epochs go round, so Advance holds back the cells that would be
-// overtaken.
+// A cell is one byte and the ticks go round, so Advance looks through a part of the cells and holds
+// back those that would be overtaken before it comes to them again.
 //
 // Thread safety: Touch from any thread; the others by one at a time.
 // Alternative rejected: the times that RocksDB keeps of written records; it knows none of reads.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -49,7 +52,7 @@ class RecencySketch {
   static constexpr size_t kMaxCells = size_t{1} << 24;
   static size_t CellsFor(uint64_t records);
 
-  // In the epoch of the last Advance.
+  // In the tick of the last Advance.
   void Touch(uint64_t hash) {
     const uint8_t now = now_.load(std::memory_order_relaxed);
     for (int row = 0; row < kRows; row++) {
@@ -82,20 +85,31 @@ class RecencySketch {
 
  private:
   static constexpr int kRows = 2;
+  static constexpr size_t kTicks = 256;
 
   size_t CellOf(uint64_t hash, int row) const {
     const uint64_t bits = row == 0 ? hash >> 8 : hash >> 36;
     return static_cast<size_t>(row) * (count_ / kRows) + (bits & (count_ / kRows - 1));
   }
-  static int AgeOf(uint8_t cell, uint8_t now) { return static_cast<uint8_t>(now - cell); }
+  void BeginTicks();
+  // What was accessed in a tick that has ended was accessed when it ended, at the latest.
+  int AgeOf(uint8_t cell) const {
+    const uint8_t now = now_.load(std::memory_order_relaxed);
+    if (cell == now) return 0;
+    const uint64_t age = epoch_ + 1 - began_[static_cast<uint8_t>(cell + 1)];
+    return static_cast<int>(std::min<uint64_t>(age, kOldest));
+  }
 
   const uint64_t age_ms_;
   const uint64_t epoch_ms_;
   const int epochs_;  // that make up the age, rounded up
   const size_t count_;
   const std::unique_ptr<std::atomic<uint8_t>[]> cells_;
-  uint64_t epoch_ = 0;  // the one thread's own
-  std::atomic<uint8_t> now_{0};
+  std::atomic<uint8_t> now_{0};  // the tick
+  // The one thread's own.
+  uint64_t epoch_ = 0;
+  std::array<uint64_t, kTicks> began_;  // by tick: in which epoch
+  size_t looked_through_ = 0;           // cells, of this round
 };
 
 }  // namespace thermocline

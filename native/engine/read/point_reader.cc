@@ -49,9 +49,17 @@ Scratch& ThreadScratch() {
 // As TieredRead noted it before the hot store was asked.
 struct PointReader::ColderPart {
   TieredRead below;
-  bool fill;
-  std::vector<uint32_t> keys;  // places in ReadBatch::missing, of one shard
-  std::vector<HotCache::FillTicket> tickets;
+  bool fill = false;
+  size_t store = 0;                 // which of the colder ones is asked
+  std::vector<uint32_t> keys = {};  // places in ReadBatch::missing, of one shard
+  std::vector<HotCache::FillTicket> tickets = {};
+  uint64_t waited_nanos = 0;  // for threads of the stores above
+  uint64_t posted_nanos = 0;
+
+  void Add(uint32_t key, const HotCache::FillTicket& ticket) {
+    keys.push_back(key);
+    tickets.push_back(ticket);
+  }
 };
 
 void PointReader::NoteSampledHit(std::string_view key) {
@@ -114,10 +122,13 @@ rocksdb::Status PointReader::AskStores(int shard, const Shards& shards, const Re
     const TieredRead below(deps_.tiers, shards, view);
     *level = 0;
     rocksdb::Status s = deps_.db->Get(options, family, key, stored);
-    if (s.IsNotFound()) {
-      s = below.Get(shard, key, stored, level);
-      if (below.Again()) continue;
+    const bool ask_below = s.IsNotFound();
+    for (size_t store = 0; store < below.stores() && s.IsNotFound(); store++) {
+      stored->Reset();
+      s = below.Get(store, shard, key, stored);
+      *level = static_cast<int>(store) + 1;
     }
+    if (ask_below && below.Again()) continue;
     if (counted && s.ok()) {
       CountTier(*level);
     } else if (counted && s.IsNotFound()) {
@@ -138,14 +149,14 @@ bool PointReader::FetchAhead(std::string_view key, uint64_t hash) {
   int level = 0;
   const rocksdb::Status s = AskStores(shard, *shards, nullptr, {key.data(), key.size()}, &stored,
                                       &level, /*counted=*/false);
-  // It is promoted if it is hot, and that its readers alone decide.
-  if (s.ok() && level > 0 && deps_.on_colder_read) deps_.on_colder_read(shard, key, hash);
   if (s.IsNotFound()) return deps_.cache->FillAhead(key, hash, ticket, {}, 0, /*absent=*/true);
   Envelope envelope;
   if (!s.ok() || !DecodeEnvelope({stored.data(), stored.size()}, &envelope)) return false;
   const uint64_t now = envelope.expiry_ms == 0 ? 0 : deps_.clock->NowMs();
   const bool absent = envelope.is_tombstone() || IsExpired(envelope, now);
   if (absent) return deps_.cache->FillAhead(key, hash, ticket, {}, 0, /*absent=*/true);
+  // It is promoted if it is hot, and that its readers alone decide.
+  if (level > 0 && deps_.on_colder_read) deps_.on_colder_read(shard, key, hash);
   return deps_.cache->FillAhead(key, hash, ticket, envelope.payload, envelope.expiry_ms, false);
 }
 
@@ -284,16 +295,16 @@ void PointReader::Work(const std::shared_ptr<ReadBatch>& batch) {
   Finish(batch.get(), finished);
 }
 
-void PointReader::WorkColder(ReadBatch* batch, const ColderPart& part) {
+void PointReader::WorkColder(const std::shared_ptr<ReadBatch>& batch, const ColderPart& part) {
   {
     ArenaWriter writer(&batch->arenas);
     try {
       ReadColder(batch, part, &writer);
     } catch (const std::exception& error) {
-      for (const uint32_t i : part.keys) FailByException(batch, i, error);
+      for (const uint32_t i : part.keys) FailByException(batch.get(), i, error);
     }
   }
-  Finish(batch, 1);
+  Finish(batch.get(), 1);
 }
 
 void PointReader::Finish(ReadBatch* batch, size_t chunks) {
@@ -308,7 +319,8 @@ void PointReader::Finish(ReadBatch* batch, size_t chunks) {
 
 void PointReader::Trace(const ReadBatch& batch, uint64_t took) const {
   SlowLog& slow = *deps_.metrics->slow;
-  const uint64_t queued = batch.taken_nanos - batch.began_nanos;
+  const uint64_t queued = batch.taken_nanos - batch.began_nanos +
+                          batch.colder_wait_nanos.load(std::memory_order_relaxed);
   const auto first =
       std::min_element(batch.missing.begin(), batch.missing.end(),
                        [](const auto& a, const auto& b) { return a.index < b.index; });
@@ -359,7 +371,7 @@ void PointReader::ReadChunk(const std::shared_ptr<ReadBatch>& batch, uint32_t be
     deps_.db->MultiGet(options, shard, count, scratch.keys.data(), scratch.values.data(),
                        scratch.statuses.data());
   }
-  std::shared_ptr<const ColderPart> rest;
+  std::shared_ptr<ColderPart> rest;
   if (below) rest = TakeMissing(*below, begin, count, fill);
   for (size_t i = 0; i < count; i++) {
     const bool found = scratch.statuses[i].ok();
@@ -370,63 +382,85 @@ void PointReader::ReadChunk(const std::shared_ptr<ReadBatch>& batch, uint32_t be
     }
     scratch.values[i].Reset();
   }
-  if (!rest) return;
+  if (rest) PostColder(batch, std::move(rest));
+}
+
+std::shared_ptr<PointReader::ColderPart> PointReader::TakeMissing(const TieredRead& below,
+                                                                  uint32_t begin, size_t count,
+                                                                  bool fill) {
+  const Scratch& scratch = ThreadScratch();
+  std::shared_ptr<ColderPart> part;
+  for (size_t i = 0; i < count; i++) {
+    if (!scratch.statuses[i].IsNotFound()) continue;
+    if (!part) part = std::make_shared<ColderPart>(ColderPart{.below = below, .fill = fill});
+    part->Add(begin + static_cast<uint32_t>(i), scratch.tickets[i]);
+  }
+  return part;
+}
+
+void PointReader::PostColder(const std::shared_ptr<ReadBatch>& batch,
+                             std::shared_ptr<ColderPart> part) {
+  if (deps_.metrics->slow) part->posted_nanos = NowNanos();
+  ThreadPool* const pool = deps_.colder_pools[part->store];
   // One chunk more, so that whoever ends first leaves the batch to the other.
   batch->chunks_left.fetch_add(1, std::memory_order_relaxed);
   try {
-    deps_.colder_pool->Post([this, batch, rest] { WorkColder(batch.get(), *rest); });
+    pool->Post([this, batch, part = std::move(part)] { WorkColder(batch, *part); });
   } catch (...) {
     batch->chunks_left.fetch_sub(1, std::memory_order_relaxed);
     throw;
   }
 }
 
-std::shared_ptr<const PointReader::ColderPart> PointReader::TakeMissing(const TieredRead& below,
-                                                                        uint32_t begin,
-                                                                        size_t count, bool fill) {
-  const Scratch& scratch = ThreadScratch();
-  std::shared_ptr<ColderPart> part;
-  for (size_t i = 0; i < count; i++) {
-    if (!scratch.statuses[i].IsNotFound()) continue;
-    if (!part) part = std::make_shared<ColderPart>(ColderPart{below, fill, {}, {}});
-    part->keys.push_back(begin + static_cast<uint32_t>(i));
-    part->tickets.push_back(scratch.tickets[i]);
+void PointReader::ReadColder(const std::shared_ptr<ReadBatch>& batch, const ColderPart& part,
+                             ArenaWriter* writer) {
+  uint64_t waited = part.waited_nanos;
+  if (part.posted_nanos != 0) {
+    waited += NowNanos() - part.posted_nanos;
+    uint64_t longest = batch->colder_wait_nanos.load(std::memory_order_relaxed);
+    while (longest < waited && !batch->colder_wait_nanos.compare_exchange_weak(
+                                   longest, waited, std::memory_order_relaxed)) {
+    }
   }
-  return part;
-}
-
-void PointReader::ReadColder(ReadBatch* batch, const ColderPart& part, ArenaWriter* writer) {
   const size_t count = part.keys.size();
   const int shard = batch->missing[part.keys[0]].shard;
   Scratch& scratch = ThreadScratch();
   for (size_t i = 0; i < count; i++) {
     const std::string_view key = batch->missing[part.keys[i]].bytes;
     scratch.keys[i] = {key.data(), key.size()};
-    scratch.statuses[i] = rocksdb::Status::NotFound();
   }
   const SequencePrefetcher::Reading reading(deps_.prefetcher);
-  std::array<int, kMaxChunk> levels{};
-  if (count == 1) {
-    scratch.statuses[0] = part.below.Get(shard, scratch.keys[0], &scratch.values[0], &levels[0]);
-  } else {
-    part.below.MultiGet(shard, count, scratch.keys.data(), scratch.values.data(),
-                        scratch.statuses.data(), levels.data());
-  }
+  part.below.MultiGet(part.store, shard, count, scratch.keys.data(), scratch.values.data(),
+                      scratch.statuses.data());
   const bool again = part.below.Again();
+  const bool lowest = part.store + 1 == part.below.stores();
+  std::shared_ptr<ColderPart> rest;
   for (size_t i = 0; i < count; i++) {
+    int level = static_cast<int>(part.store) + 1;
+    rocksdb::Status& s = scratch.statuses[i];
     if (again) {
       scratch.values[i].Reset();
-      scratch.statuses[i] = AskStores(shard, *batch->shards, batch->view.get(), scratch.keys[i],
-                                      &scratch.values[i], &levels[i]);
-    } else if (scratch.statuses[i].ok()) {
-      CountTier(levels[i]);
-    } else if (scratch.statuses[i].IsNotFound()) {
+      s = AskStores(shard, *batch->shards, batch->view.get(), scratch.keys[i], &scratch.values[i],
+                    &level);
+    } else if (s.IsNotFound() && !lowest) {
+      if (!rest) {
+        rest = std::make_shared<ColderPart>(ColderPart{.below = part.below,
+                                                       .fill = part.fill,
+                                                       .store = part.store + 1,
+                                                       .waited_nanos = waited});
+      }
+      rest->Add(part.keys[i], part.tickets[i]);
+      continue;
+    } else if (s.ok()) {
+      CountTier(level);
+    } else if (s.IsNotFound()) {
       tier_reads_.absent.Add();
     }
-    Settle(batch, batch->missing[part.keys[i]], scratch.statuses[i], scratch.values[i], levels[i],
+    Settle(batch.get(), batch->missing[part.keys[i]], s, scratch.values[i], level,
            part.fill ? &part.tickets[i] : nullptr, writer);
     scratch.values[i].Reset();
   }
+  if (rest) PostColder(batch, std::move(rest));
 }
 
 void PointReader::Settle(ReadBatch* batch, const ReadBatch::Key& key, const rocksdb::Status& s,

@@ -3,8 +3,9 @@
 // Steps of a batch: the caller's thread asks the hot cache for every key; what is missing is
 // grouped by shard and cut into chunks of 32 to 128 keys; as many pool threads as there are chunks
 // take them one after another, each chunk one RocksDB MultiGet of the hot store; the last to finish
-// reports. What a chunk lacks there the colder pool looks for, one MultiGet a tier: its threads
-// wait for slower disks, and no batch that hot can answer waits behind them. (Cursors do.)
+// reports. What a chunk lacks there the next colder store is asked for, by a pool of its own: its
+// threads wait for a slower disk, and nothing that a faster one can answer waits behind them.
+// (Cursors do.)
 //
 // Invariants:
 //   - A value enters the hot cache only under a ticket taken before the store was read (I9).
@@ -74,6 +75,7 @@ struct ReadBatch {
   std::mutex status_mutex;
   uint64_t began_nanos = 0;
   uint64_t taken_nanos = 0;  // when the first chunk was taken up; written by whoever took it
+  std::atomic<uint64_t> colder_wait_nanos{0};  // the longest wait for threads of colder stores
 };
 
 class PointReader {
@@ -84,7 +86,7 @@ class PointReader {
     HotCache* cache = nullptr;
     EngineClock* clock = nullptr;
     ThreadPool* pool = nullptr;
-    ThreadPool* colder_pool = nullptr;  // shut down after `pool`; null without colder tiers
+    std::vector<ThreadPool*> colder_pools;  // by colder store; each is shut down after the former
     Metrics* metrics = nullptr;
     TierSet* tiers = nullptr;                  // null: there is the hot store alone
     HeatSketch* heat = nullptr;                // counts reads of records; null likewise
@@ -190,15 +192,17 @@ class PointReader {
   void Trace(const ReadBatch& batch, uint64_t took) const;
   static void Fail(ReadBatch* batch, uint32_t index, const Status& status);
   static void FailByException(ReadBatch* batch, uint32_t place, const std::exception& error);
-  // The keys of a chunk that the hot store lacks, for the colder pool.
+  // The keys of a chunk that no store down to some level has, for the pool of the next.
   struct ColderPart;
   void ReadChunk(const std::shared_ptr<ReadBatch>& batch, uint32_t begin, uint32_t end,
                  ArenaWriter* writer);
   // Of the chunk in the thread's scratch; null: the hot store had every key.
-  static std::shared_ptr<const ColderPart> TakeMissing(const TieredRead& below, uint32_t begin,
-                                                       size_t count, bool fill);
-  void WorkColder(ReadBatch* batch, const ColderPart& part);
-  void ReadColder(ReadBatch* batch, const ColderPart& part, ArenaWriter* writer);
+  static std::shared_ptr<ColderPart> TakeMissing(const TieredRead& below, uint32_t begin,
+                                                 size_t count, bool fill);
+  void PostColder(const std::shared_ptr<ReadBatch>& batch, std::shared_ptr<ColderPart> part);
+  void WorkColder(const std::shared_ptr<ReadBatch>& batch, const ColderPart& part);
+  void ReadColder(const std::shared_ptr<ReadBatch>& batch, const ColderPart& part,
+                  ArenaWriter* writer);
   // Turns what the store of a level said about a key into its result. A null ticket: the cache is
   // not filled.
   void Settle(ReadBatch* batch, const ReadBatch::Key& key, const rocksdb::Status& s,

@@ -37,19 +37,19 @@ class TieredRead {
     if (tiers_->intents().any()) present_ = tiers_->intents().Pending();
   }
 
-  // Reads a key that the hot store lacks. NotFound if every store does. *level: which had it.
-  rocksdb::Status Get(int shard, const rocksdb::Slice& key, rocksdb::PinnableSlice* stored,
-                      int* level) const;
-  // The same for those of `count` keys of one shard whose status is NotFound; `levels` gets the
-  // level for each key that is found below.
-  void MultiGet(int shard, size_t count, const rocksdb::Slice* keys, rocksdb::PinnableSlice* values,
-                rocksdb::Status* statuses, int* levels) const;
+  size_t stores() const { return shards_.colder.size(); }
+  // Asks one of the colder stores, 0 is the warmest, for a key that all above it lack.
+  rocksdb::Status Get(size_t store, int shard, const rocksdb::Slice& key,
+                      rocksdb::PinnableSlice* stored) const;
+  // The same for `count` keys of one shard.
+  void MultiGet(size_t store, int shard, size_t count, const rocksdb::Slice* keys,
+                rocksdb::PinnableSlice* values, rocksdb::Status* statuses) const;
 
   // Whether what was read below the hot store must be read again, the hot store first.
   bool Again() const { return view_ == nullptr && tiers_->lifts() != lifts_; }
 
  private:
-  rocksdb::ReadOptions OptionsOf(size_t colder) const;
+  rocksdb::ReadOptions OptionsOf(size_t store) const;
   const RangeIntents::List& intents() const { return view_ ? view_->intents() : present_; }
 
   TierSet* const tiers_;

@@ -5,8 +5,10 @@
 #include <exception>
 #include <utility>
 
+#include "engine/hash.h"
 #include "engine/platform/thread_pool.h"
 #include "engine/platform/time.h"
+#include "engine/tier/heat_sample.h"
 
 namespace thermocline {
 
@@ -27,11 +29,6 @@ constexpr uint64_t kSweepNanos = kSecond / 5;
 constexpr size_t kMaxQueuedKeys = 8192;
 constexpr size_t kMaxQueuedBytes = 1 * kMiB;
 constexpr size_t kPromotionKeys = 256;  // to one step
-// Of the records of a hot tier that is not roomy, so many are taken in from below in a second, the
-// hottest first, and so many at any time.
-constexpr double kPromotedShare = 0.01;
-constexpr double kFewOffers = 8;
-constexpr uint64_t kMostChoosing = 2 * kSecond;  // that add up
 // Writes that wait longer than this make migration wait too, but not for ever.
 constexpr uint64_t kSufferingNanos = 20'000'000;
 constexpr uint64_t kPauseNanos = 20'000'000;
@@ -40,17 +37,16 @@ constexpr int kMaxPauses = 100;
 constexpr int kNice = 10;
 constexpr int kSampleRecords = 1024;
 constexpr int kSampleSeeks = 4;
-constexpr uint64_t kSampleBytes = 256 * kKiB;
-// To find the bound of promotion; it takes a tenth of the time at most.
-constexpr int kBoundSamples = 16;
-constexpr int kBoundRecords = 64;  // to a sample
-constexpr uint64_t kBoundRests = 10;
-constexpr double kCooler = 0.5;
 
 }  // namespace
 
 Migrator::Migrator(Dependencies dependencies)
     : deps_(std::move(dependencies)),
+      promotion_({.heat = deps_.heat,
+                  .shards = deps_.shards,
+                  .hot = deps_.hot,
+                  .fill = [this] { return HotFill(); },
+                  .stopping = [this] { return stopping(); }}),
       troubles_(static_cast<size_t>(deps_.tiers->levels())),
       sweeper_({.stepper = deps_.stepper,
                 .tiers = deps_.tiers,
@@ -75,8 +71,7 @@ Migrator::Migrator(Dependencies dependencies)
 }
 
 void Migrator::Offer(int shard, std::string_view key, uint64_t hash) {
-  if (!offered_.load(std::memory_order_relaxed)) offered_.store(true, std::memory_order_relaxed);
-  if (deps_.heat->Estimate(hash) <= promote_above_.load(std::memory_order_relaxed)) return;
+  if (!promotion_.Admits(hash)) return;
   std::lock_guard lock(mutex_);
   if (queued_hashes_.size() >= kMaxQueuedKeys || queued_bytes_ > kMaxQueuedBytes) return;
   if (!queued_hashes_.insert(hash).second) return;
@@ -141,7 +136,7 @@ void Migrator::Run() {
     }
     try {
       // What an earlier opening has found to be hot is not pushed out by whatever is read first.
-      if (!std::exchange(bounded, true)) BoundPromotion();
+      if (!std::exchange(bounded, true)) promotion_.Look();
       if (deps_.tiers->intents().any()) {
         SetTrouble(0, deps_.stepper->ApplyIntents());
       }
@@ -156,11 +151,10 @@ void Migrator::Run() {
         checked_nanos_ = now;
         if (deps_.heat->IsDue()) {
           deps_.heat->Halve();
-          PromoteAbove(promote_above_ / 2);
-          HalveSample();
+          promotion_.HeatFaded();
           sweeper_.HeatFaded();
         }
-        BoundPromotion();
+        promotion_.Look();
         CheckLevels();
         sweeper_.Look();
         if (now - kept_nanos_ > kKeepNanos) {
@@ -175,37 +169,8 @@ void Migrator::Run() {
   }
 }
 
-// The hottest of what was offered, if that is more than hot should take in the time.
-void Migrator::ChooseOffers(Queue* queue) {
-  const uint64_t now = NowNanos();
-  const double seconds = static_cast<double>(std::min(now - chose_nanos_, kMostChoosing)) /
-                         static_cast<double>(kSecond);
-  chose_nanos_ = now;
-  HottestOffers hottest;
-  if (most_promoted_ > 0) {
-    HeatSample offered{};
-    for (const auto& [shard, keys] : *queue) {
-      for (const std::string& key : keys) offered[static_cast<size_t>(HeatOf(key))]++;
-    }
-    const double most = std::max(kFewOffers, seconds * most_promoted_);
-    hottest = ChooseHottest(offered, static_cast<uint64_t>(most));
-  }
-  // The bound may have risen since they were offered, too.
-  const int above = promote_above_.load(std::memory_order_relaxed);
-  for (auto& [shard, keys] : *queue) {
-    std::erase_if(keys, [&](const std::string& key) {
-      const int heat = HeatOf(key);
-      if (heat <= above || heat < hottest.coolest) return true;
-      if (heat > hottest.coolest) return false;
-      if (hottest.ties == 0) return true;
-      hottest.ties--;
-      return false;
-    });
-  }
-}
-
 void Migrator::PromoteAll(Queue queue) {
-  ChooseOffers(&queue);
+  promotion_.Choose(&queue);
   for (auto& [shard, keys] : queue) {
     std::sort(keys.begin(), keys.end());
     for (size_t begin = 0; begin < keys.size() && !stopping(); begin += kPromotionKeys) {
@@ -244,79 +209,12 @@ bool Migrator::FillOf(const TierFigures& figures, int level, uint64_t* used,
   return true;
 }
 
-// What comes up must be hotter than half of what the tier holds. Heat is an estimate, and a tier
-// that sinks what is coldest by it and takes what is a little hotter by it goes round and round
-// with records that are alike: the gap between the two must be wider than the estimate's error.
-// How hot that is is found out again while there are offers: heat grows with every read until it
-// fades.
-void Migrator::BoundPromotion() {
-  const uint64_t began = NowNanos();
-  if (began < bound_again_nanos_ || !offered_.exchange(false, std::memory_order_relaxed)) return;
-  uint64_t used = 0;
-  uint64_t capacity = 0;
-  const int above = promote_above_.load(std::memory_order_relaxed);
+PromotionBound::Fill Migrator::HotFill() const {
   const TierFigures figures = deps_.figures(0);
-  most_promoted_ = 0;
-  if (!FillOf(figures, 0, &used, &capacity) || IsRoomy(used, capacity)) {
-    // Slowly: what is a little cooler may come up, and not all that was ever read.
-    PromoteAbove(above - std::max(1, above / 8));
-    return;
-  }
-  most_promoted_ = kPromotedShare * static_cast<double>(figures.records);
-  SampleHot();
-  const double sinks = static_cast<double>(BytesToSink(used, capacity));
-  const double share = std::max(kCooler, sinks / static_cast<double>(std::max<uint64_t>(1, used)));
-  // Nothing is known if others have filled its disk. A heat of kMax may be of any height.
-  const bool empty =
-      std::all_of(bound_sample_.begin(), bound_sample_.end(), [](uint64_t n) { return n == 0; });
-  PromoteAbove(empty ? 0 : std::min(HeatThreshold(bound_sample_, share), HeatSketch::kMax - 1));
-  bound_again_nanos_ = NowNanos() + kBoundRests * (NowNanos() - began);
-}
-
-// Adds some records of hot to a sample whose older part fades: at a place that moves on, and where
-// tables begin, as neighbours are often alike.
-void Migrator::SampleHot() {
-  for (uint64_t& bytes : bound_sample_) bytes /= 2;
-  const std::shared_ptr<const Shards> shards = deps_.shards.Load();
-  auto& [shard, key] = bound_hand_;
-  int found = 0;
-  for (int tried = 0; found < kBoundSamples && tried < shards->count() + kBoundSamples; tried++) {
-    if (stopping()) return;
-    shard %= shards->count();
-    std::string start = key;
-    if (tried % 2 == 1) {
-      rocksdb::ColumnFamilyMetaData meta;
-      deps_.hot->GetColumnFamilyMetaData(shards->handles[static_cast<size_t>(shard)], &meta);
-      std::vector<std::string> starts = {""};
-      for (const auto& level : meta.levels) {
-        for (const auto& file : level.files) starts.push_back(file.smallestkey);
-      }
-      start = starts[++bound_table_ % starts.size()];
-    }
-    HeatSample sample{};
-    const std::string next = SampleFrom(0, shard, start, kBoundRecords, &sample);
-    bool any = false;
-    for (size_t heat = 0; heat < sample.size(); heat++) {
-      bound_sample_[heat] += sample[heat];
-      any = any || sample[heat] != 0;
-    }
-    found += any ? 1 : 0;
-    if (tried % 2 == 0) key = next;
-    if (tried % 2 == 1 && key.empty()) shard++;
-  }
-}
-
-// So that the sample tells of the same records in what is left of their heat.
-void Migrator::HalveSample() {
-  HeatSample halved{};
-  for (size_t heat = 0; heat < bound_sample_.size(); heat++) {
-    halved[heat / 2] += bound_sample_[heat];
-  }
-  bound_sample_ = halved;
-}
-
-void Migrator::PromoteAbove(int heat) {
-  promote_above_.store(std::max(kPromoteAbove, heat), std::memory_order_relaxed);
+  PromotionBound::Fill fill{.records = figures.records};
+  // Unknown if others have filled its disk.
+  if (!FillOf(figures, 0, &fill.used, &fill.capacity)) fill.capacity = 0;
+  return fill;
 }
 
 bool Migrator::IsLeftAlone(int level) const {
@@ -356,29 +254,6 @@ void Migrator::MakeSpace() {
   made_space_nanos_ = NowNanos();
 }
 
-std::string Migrator::SampleFrom(int level, int shard, const std::string& start, int records,
-                                 HeatSample* sample) {
-  const std::shared_ptr<const Shards> shards = deps_.shards.Load();
-  if (shard >= shards->count()) return {};  // merged away meanwhile
-  const auto& handles =
-      level == 0 ? shards->handles : shards->colder[static_cast<size_t>(level) - 1].handles;
-  rocksdb::DB* const db =
-      level == 0 ? deps_.hot : shards->colder[static_cast<size_t>(level) - 1].db;
-  rocksdb::ReadOptions options;
-  options.fill_cache = false;
-  const std::unique_ptr<rocksdb::Iterator> it(
-      db->NewIterator(options, handles[static_cast<size_t>(shard)]));
-  it->Seek(start);
-  uint64_t bytes = 0;
-  for (int i = 0; i < records && bytes < kSampleBytes && it->Valid(); i++, it->Next()) {
-    const uint64_t size = it->key().size() + it->value().size();
-    const int heat = deps_.heat->Estimate(HashKey({it->key().data(), it->key().size()}));
-    (*sample)[static_cast<size_t>(heat)] += size;
-    bytes += size;
-  }
-  return it->Valid() ? it->key().ToString() : std::string();
-}
-
 // Looks at every shard from the hand on and from a few keys on that the tables' bounds offer.
 int Migrator::ChooseThreshold(int level, double share) {
   HeatSample sample{};
@@ -388,17 +263,14 @@ int Migrator::ChooseThreshold(int level, double share) {
   const auto& handles =
       level == 0 ? shards->handles : colder[static_cast<size_t>(level) - 1].handles;
   for (int shard = 0; shard < shards->count(); shard++) {
-    SampleFrom(level, shard, hands_[static_cast<size_t>(level)].second, kSampleRecords, &sample);
-    rocksdb::ColumnFamilyMetaData meta;
-    db->GetColumnFamilyMetaData(handles[static_cast<size_t>(shard)], &meta);
-    std::vector<std::string> starts = {""};
-    for (const auto& files : meta.levels) {
-      for (const auto& file : files.files) starts.push_back(file.smallestkey);
-    }
+    rocksdb::ColumnFamilyHandle* const family = handles[static_cast<size_t>(shard)];
+    const auto add = [&](const std::string& start) {
+      AddHeatOf(db, family, start, kSampleRecords, *deps_.heat, &sample);
+    };
+    add(hands_[static_cast<size_t>(level)].second);
+    const std::vector<std::string> starts = StartsOfTables(db, family);
     const size_t stride = std::max<size_t>(1, starts.size() / kSampleSeeks);
-    for (size_t i = 0; i < starts.size(); i += stride) {
-      SampleFrom(level, shard, starts[i], kSampleRecords, &sample);
-    }
+    for (size_t i = 0; i < starts.size(); i += stride) add(starts[i]);
   }
   return HeatThreshold(sample, share);
 }
@@ -409,9 +281,7 @@ void Migrator::Sink(int level, uint64_t bytes) {
   const int threshold = ChooseThreshold(
       level, static_cast<double>(bytes) / static_cast<double>(std::max(held, bytes)));
   // What has just sunk does not come up again.
-  if (level == 0) {
-    PromoteAbove(std::max(promote_above_.load(), std::min(threshold, HeatSketch::kMax - 1)));
-  }
+  if (level == 0) promotion_.RaiseTo(threshold);
   // Bytes of keys and values make fewer in the tables.
   const double ratio = before.raw_bytes == 0 ? 1
                                              : static_cast<double>(before.data_bytes) /

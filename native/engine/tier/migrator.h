@@ -1,10 +1,10 @@
 // The migrator: the thread that keeps the tiers as they should be.
 //
 // It carries out range deletes in the colder stores, promotes what is read from below and hot
-// enough, and, when a tier is above its high-water mark, sinks what is coldest: a hand goes around
-// the shards in steps, and a threshold is chosen from a sample so that one round frees what is
-// asked for. It pauses while writes wait, and keeps to the rate limit of the tier it writes to.
-// What moves although nothing is full the sweeper decides (sweeper.h).
+// enough (promotion_bound.h), and, when a tier is above its high-water mark, sinks what is coldest:
+// a hand goes around the shards in steps, and a threshold is chosen from a sample so that one round
+// frees what is asked for. It pauses while writes wait, and keeps to the rate limit of the tier it
+// writes to. What moves although nothing is full the sweeper decides (sweeper.h).
 //
 // Steps of one turn: range deletes; promotions; every second the tiers' fill levels, the fading of
 // the sketch, and every few minutes its keeping; then a bounded part of what the sweeper has to do,
@@ -21,7 +21,6 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -31,9 +30,9 @@
 #include <vector>
 
 #include "engine/cache/heat_sketch.h"
-#include "engine/hash.h"
 #include "engine/status.h"
 #include "engine/tier/policy.h"
+#include "engine/tier/promotion_bound.h"
 #include "engine/tier/space_gate.h"
 #include "engine/tier/stepper.h"
 #include "engine/tier/sweeper.h"
@@ -92,19 +91,14 @@ class Migrator {
   MigratorStatus status();
 
  private:
-  using Queue = std::map<int, std::vector<std::string>>;  // keys by shard
+  using Queue = PromotionBound::Offers;
 
   void Run();
   void PromoteAll(Queue queue);
-  void ChooseOffers(Queue* queue);
-  int HeatOf(const std::string& key) const { return deps_.heat->Estimate(HashKey(key)); }
   void CheckLevels();
   // False: the level shares its disk with a colder one, or cannot say.
   bool FillOf(const TierFigures& figures, int level, uint64_t* used, uint64_t* capacity) const;
-  void BoundPromotion();
-  void SampleHot();
-  void HalveSample();
-  void PromoteAbove(int heat);
+  PromotionBound::Fill HotFill() const;
   // The next colder level may be written to. Otherwise its trouble is set.
   bool TakesMore(int level);
   // Writing to the level failed a moment ago.
@@ -114,9 +108,6 @@ class Migrator {
   // Does a part of what the sweeper has to do.
   void Sweep();
   int ChooseThreshold(int level, double share);
-  // Returns the key after the last one; empty: there is none.
-  std::string SampleFrom(int level, int shard, const std::string& start, int records,
-                         HeatSample* sample);
   // Waits for writes to flow, and for the rate limit after moving `bytes`. False: stopping.
   bool Pace(int to, uint64_t bytes);
   bool Sleep(uint64_t nanos);
@@ -126,6 +117,7 @@ class Migrator {
   void SetTrouble(int to, const Status& status);
 
   const Dependencies deps_;
+  PromotionBound promotion_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;                       // GUARDED_BY(mutex_)
@@ -135,21 +127,11 @@ class Migrator {
   size_t queued_bytes_ = 0;                     // GUARDED_BY(mutex_)
   MigratorStatus status_;                       // GUARDED_BY(mutex_): but for its trouble
   std::vector<std::string> troubles_;           // GUARDED_BY(mutex_): by level
-  // Read once and perhaps written once: nothing that promotion pays for.
-  static constexpr int kPromoteAbove = 2;
-  std::atomic<int> promote_above_{kPromoteAbove};
-  std::atomic<bool> offered_{true};  // since the bound was last looked at
 
   // The thread's own.
   Sweeper sweeper_;
   uint64_t sweep_rest_nanos_ = 0;  // until the next part; 0: there is none
   uint64_t swept_nanos_ = 0;
-  HeatSample bound_sample_{};               // of hot, the older part faded
-  std::pair<int, std::string> bound_hand_;  // where SampleHot goes on: shard and key
-  size_t bound_table_ = 0;                  // likewise: at whose beginning
-  uint64_t bound_again_nanos_ = 0;
-  double most_promoted_ = 0;                        // in a second; 0: as many as are offered
-  uint64_t chose_nanos_ = 0;                        // among offers
   std::vector<std::pair<int, std::string>> hands_;  // by level: shard and key
   std::vector<uint64_t> left_alone_until_;          // by level: a write to it has failed
   std::vector<uint64_t> full_;   // by level: at its capacity, and looked at again then; 0: not full
