@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rocksdb/file_system.h>
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <memory>
@@ -165,6 +166,7 @@ TEST_F(TieredReadsTest, WhatHotAnswersDoesNotWaitBehindAColderDisk) {
 // Nor does what warm answers wait behind the cold tier's disk, and its reads go on meanwhile.
 TEST_F(TieredReadsTest, WhatWarmAnswersDoesNotWaitBehindTheColdDisk) {
   EngineOptions options = GatedWarm();
+  options.slow_operations = 100;
   options.tiers.at(Tier::kCold).presence = TierOptions::Presence::kWanted;
   std::swap(options.tiers.at(Tier::kWarm).env, options.tiers.at(Tier::kCold).env);
   OpenTiered(options);
@@ -197,9 +199,18 @@ TEST_F(TieredReadsTest, WhatWarmAnswersDoesNotWaitBehindTheColdDisk) {
   for (const std::future<void>& future : held_) {
     EXPECT_EQ(future.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
   }
+  // The one that waits for a thread has waited, as the slow log says.
+  while (engine()->metrics().Work(WorkClass::kRead).queued.load() != 1) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
   gate_.Release();
   for (std::future<void>& future : held_) test::Await(std::move(future));
   held_.clear();
+  uint64_t longest = 0;
+  for (const SlowOperation& operation : engine()->metrics().slow->Snapshot()) {
+    EXPECT_LE(operation.queue_nanos, operation.total_nanos);
+    longest = std::max(longest, operation.queue_nanos);
+  }
+  EXPECT_GE(longest, 5'000'000u);
   for (const auto& batch : batches) {
     EXPECT_EQ(ResultsOf(batch.get()),
               (std::vector<std::optional<std::string>>{"hot", "of cold", "of warm", std::nullopt}));

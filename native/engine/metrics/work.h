@@ -1,7 +1,7 @@
 // How the engine's threads spend their time, by class of work.
 //
-//   read        point reads, chunks of cursors            a pool, options.threads.read, and with
-//                                                         colder tiers a second one for those
+//   read        point reads, chunks of cursors            a pool, options.threads.read, and one
+//                                                         for each colder tier
 //   commit      groups of writes                          one thread (commit/committer.h)
 //   fsync       syncs of the log                          one thread (commit/fsync_stage.h)
 //   task        rare calls that wait: flush, estimates    a pool of two
