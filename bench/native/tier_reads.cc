@@ -60,8 +60,8 @@ constexpr size_t kValueSize = 100;
 constexpr size_t kHotCache = 6 * kMiB;
 constexpr size_t kBlocks = 12 * kMiB;
 // What tiers have of it, beside the sketch of heat.
-constexpr size_t kHotBlocks = 4 * kMiB;
-constexpr size_t kColdBlocks = 4 * kMiB;
+constexpr size_t kHotBlocks = 2 * kMiB;
+constexpr size_t kColdBlocks = 6 * kMiB;
 static_assert(kHotBlocks + kColdBlocks + HeatSketch::kMaxCounters == kBlocks);
 constexpr size_t kAbsent = ~size_t{0};
 constexpr double kHotShare = 0.1;

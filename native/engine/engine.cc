@@ -115,6 +115,7 @@ Status Engine::OpenParts() {
   if (!status.ok()) return status;
   status = OpenShards();
   if (!status.ok()) return status;
+  OpenHashSeed();
   const bool tiered = !tiers_->empty();
   if (tiered) {
     OpenHeat();
@@ -128,6 +129,7 @@ Status Engine::OpenParts() {
                                                                           migrator_->Wake();
                                                                       }});
   }
+  OpenRecency();
 
   const auto pool = [this](const char* name, int threads, WorkClass which, int nice) {
     return std::make_unique<ThreadPool>(

@@ -43,6 +43,7 @@
 #include "engine/commit/committer.h"
 #include "engine/commit/transaction.h"
 #include "engine/feed/change_feed.h"
+#include "engine/hash.h"
 #include "engine/metrics/history.h"
 #include "engine/metrics/metrics.h"
 #include "engine/metrics/sampler.h"
@@ -281,8 +282,11 @@ class Engine {
   void SampleMetrics() noexcept;
   void SampleStores();
   StallCause ProbeStall(const std::string& family);
+  void OpenHashSeed();
   void OpenHeat();
-  void OpenRecency();
+  void OpenRecency();  // after OpenHeat, with colder tiers or without
+  // The pages that are kept of a tier's ages.
+  std::vector<std::string> KeptRecency(Tier tier);
   void KeepHeat();
   std::vector<RecencySketch*> RecencyByLevel() const;
   Temperature TemperatureOfShard(const Shards& shards, int shard) const;
@@ -316,6 +320,8 @@ class Engine {
   // such as one by a command, leaves them for the next one that does; a longer one deletes them.
   std::vector<std::string> untold_recency_;
   uint64_t opened_ms_ = 0;
+  HashSeed hash_seed_{};
+  bool knows_hashes_ = false;  // what is kept of hashes is of this process's seed
   MoveLedger moves_;
   std::unique_ptr<Stepper> stepper_;  // likewise, and when read-only
   std::unique_ptr<ThreadPool> read_pool_;

@@ -2,11 +2,17 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "engine/engine.h"
+#include "engine/hash.h"
 #include "engine/platform/disk.h"
+#include "engine/record/coding.h"
 
 namespace thermocline {
 
@@ -18,6 +24,13 @@ constexpr uint64_t kUntoldMs = 300'000;
 
 std::string RecencyKey(Tier tier, size_t page) {
   return std::string(meta_key::kRecency) + std::string(TierName(tier)) + "/" + std::to_string(page);
+}
+
+std::string EncodeSeed(const HashSeed& seed) {
+  std::string encoded;
+  PutFixed64(&encoded, seed.a);
+  PutFixed64(&encoded, seed.b);
+  return encoded;
 }
 
 }  // namespace
@@ -139,6 +152,28 @@ uint64_t Engine::RecordsOf(int level) {
   return records;
 }
 
+// Without colder tiers nothing is kept of hashes, but the database may be the first to be opened of
+// several.
+void Engine::OpenHashSeed() {
+  std::string payload;
+  bool found = false;
+  std::optional<HashSeed> kept;
+  if (store_.GetMeta(meta_key::kHashSeed, &payload, &found).ok() && found && payload.size() == 16) {
+    kept = {DecodeFixed64(payload.data()), DecodeFixed64(payload.data() + 8)};
+  }
+  hash_seed_ = FixHashSeed(kept);
+  knows_hashes_ = kept == hash_seed_;
+  if (knows_hashes_ || options_.read_only) return;
+  std::vector<std::string> strange = {std::string(meta_key::kHeat)};
+  for (const Tier tier : {Tier::kHot, Tier::kWarm, Tier::kCold}) {
+    const size_t pages = KeptRecency(tier).size();
+    for (size_t page = 0; page < pages; page++) strange.push_back(RecencyKey(tier, page));
+  }
+  // In this order: what is left of the former must not be taken for the new one's.
+  if (!store_.DeleteMeta({strange.begin(), strange.end()}, /*sync=*/false).ok()) return;
+  knows_hashes_ = store_.PutMeta({{meta_key::kHashSeed, EncodeSeed(hash_seed_)}}, false).ok();
+}
+
 void Engine::OpenHeat() {
   uint64_t records = 0;
   for (int level = 0; level < tiers_->levels(); level++) records += RecordsOf(level);
@@ -146,45 +181,57 @@ void Engine::OpenHeat() {
   // What cannot be read is learned or counted anew.
   std::string payload;
   bool found = false;
-  if (store_.GetMeta(meta_key::kHeat, &payload, &found).ok() && found) (void)heat_->Decode(payload);
+  if (knows_hashes_ && store_.GetMeta(meta_key::kHeat, &payload, &found).ok() && found) {
+    (void)heat_->Decode(payload);
+  }
   if (store_.GetMeta(meta_key::kMoves, &payload, &found).ok() && found) {
     (void)moves_.Decode(payload);
   }
-  if (!options_.read_only && options_.tiers.automatic) OpenRecency();
+}
+
+std::vector<std::string> Engine::KeptRecency(Tier tier) {
+  std::vector<std::string> pages;
+  while (pages.size() <= RecencySketch::kMaxPages) {
+    std::string payload;
+    bool found = false;
+    const Status status = store_.GetMeta(RecencyKey(tier, pages.size()), &payload, &found);
+    if (!found && status.ok()) break;
+    // What is damaged counts as used now.
+    pages.push_back(status.ok() ? std::move(payload) : std::string());
+  }
+  return pages;
 }
 
 void Engine::OpenRecency() {
-  std::vector<std::string> left_over;  // of larger sketches
+  if (options_.read_only) return;
   opened_ms_ = clock_.NowMs();
-  for (int level = 0; level < tiers_->levels(); level++) {
-    const Tier tier = tiers_->TierOf(level);
-    // Nothing sinks from the lowest, but it may not always have been that.
-    const bool lowest = level + 1 == tiers_->levels();
-    const uint64_t age = lowest ? 0 : options_.tiers.at(tier).max_age_ms;
-    std::vector<std::string> pages;
-    for (bool found = true; found;) {
-      std::string payload;
-      const Status status = store_.GetMeta(RecencyKey(tier, pages.size()), &payload, &found);
-      if (!found && status.ok()) break;
-      found = true;
-      // What is damaged counts as used now.
-      pages.push_back(status.ok() ? std::move(payload) : std::string());
-      if (pages.size() > RecencySketch::kMaxPages) break;
-    }
-    if (age == 0) {
-      if (!lowest) recency_.push_back(nullptr);
-      for (size_t page = 0; page < pages.size(); page++) {
-        untold_recency_.push_back(RecencyKey(tier, page));
-      }
-    } else {
-      auto& recency = recency_.emplace_back(std::make_unique<RecencySketch>(
-          age, clock_.NowMs(), RecencySketch::CellsFor(RecordsOf(level))));
+  std::vector<std::string> left_over;  // of larger sketches, and of tiers that are gone
+  for (const Tier tier : {Tier::kHot, Tier::kWarm, Tier::kCold}) {
+    const std::vector<std::string> pages =
+        knows_hashes_ ? KeptRecency(tier) : std::vector<std::string>();
+    int level = 0;
+    while (level < tiers_->levels() && tiers_->TierOf(level) != tier) level++;
+    // Nothing sinks from the lowest tier.
+    const bool sinks = level + 1 < tiers_->levels() && options_.tiers.automatic;
+    // Tiers are taken away by those who mean it, not by a command.
+    const bool removed = level == tiers_->levels() || tiers_->empty();
+    const uint64_t age = sinks ? options_.tiers.at(tier).max_age_ms : 0;
+    size_t told = 0;
+    if (age > 0) {
+      recency_.resize(static_cast<size_t>(level) + 1);
+      auto& recency = recency_.back();
+      recency = std::make_unique<RecencySketch>(age, clock_.NowMs(),
+                                                RecencySketch::CellsFor(RecordsOf(level)));
       recency->Restore(pages);
       heat_->Tell(recency.get());
-      for (size_t page = recency->pages(); page < pages.size(); page++) {
-        left_over.push_back(RecencyKey(tier, page));
-      }
+      told = recency->pages();
     }
+    for (size_t page = told; page < pages.size(); page++) {
+      (age > 0 || removed ? left_over : untold_recency_).push_back(RecencyKey(tier, page));
+    }
+  }
+  if (tiers_->levels() > 1 && options_.tiers.automatic) {
+    recency_.resize(static_cast<size_t>(tiers_->levels()) - 1);
   }
   if (left_over.empty()) return;
   (void)store_.DeleteMeta({left_over.begin(), left_over.end()}, /*sync=*/false);
@@ -192,10 +239,12 @@ void Engine::OpenRecency() {
 
 void Engine::KeepHeat() {
   if (options_.read_only) return;
+  std::vector<std::pair<std::string_view, std::string>> records = {
+      {meta_key::kMoves, moves_.Encode(TotalsOf(ReportTiers()))}};
+  if (knows_hashes_) records.emplace_back(meta_key::kHeat, heat_->Encode());
   // If this fails the heat is learned again.
-  (void)store_.PutMeta({{meta_key::kHeat, heat_->Encode()},
-                        {meta_key::kMoves, moves_.Encode(TotalsOf(ReportTiers()))}},
-                       /*sync=*/false);
+  (void)store_.PutMeta(records, /*sync=*/false);
+  if (!knows_hashes_) return;
   // What is not told of so many uses must not be believed later.
   if (!untold_recency_.empty() && clock_.NowMs() - opened_ms_ >= kUntoldMs) {
     (void)store_.DeleteMeta({untold_recency_.begin(), untold_recency_.end()}, /*sync=*/false);

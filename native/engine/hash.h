@@ -1,33 +1,43 @@
 // The engine's hash of a key: hot cache, version counters and sketches all use this one value, so
 // it is computed once per operation and passed along.
 //
-// Seeded once per process at random, so that nobody who chooses keys can choose collisions (hash
-// flooding). Consequence: a hash must never be written to disk or sent to another process.
+// Seeded at random, so that nobody who chooses keys can choose collisions (hash flooding). A
+// process has one seed. What is kept of hashes, the sketches, means something under the seed of
+// whoever kept it alone, so each database keeps the seed, and the first one that a process opens
+// decides (FixHashSeed). Hashes of before that are of another seed, so nothing may be left of them.
 //
-// Thread safety: pure function of the key and a constant set before main().
+// Thread safety: pure function of the key and of a seed that stays as it is once an engine is open.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <random>
 #include <string_view>
 
 namespace thermocline {
-namespace hash_internal {
 
-struct Seed {
+struct HashSeed {
   uint64_t a;
   uint64_t b;
 
-  static Seed Random() {
+  static HashSeed Random() {
     std::random_device device;
     auto next = [&device] { return (static_cast<uint64_t>(device()) << 32) | device(); };
     return {next(), next()};
   }
+  bool operator==(const HashSeed&) const = default;
 };
 
-inline const Seed kSeed = Seed::Random();
+// The process's seed from now on. The first call takes over what its database kept, if anything.
+HashSeed FixHashSeed(const std::optional<HashSeed>& kept);
+// As in a new process, for tests. REQUIRES: no engine is open.
+void ForgetHashSeed();
+
+namespace hash_internal {
+
+inline HashSeed seed = HashSeed::Random();
 
 inline uint64_t Read64(const char* p) {
   uint64_t v;
@@ -58,7 +68,7 @@ inline uint64_t HashKey(std::string_view key) {
   using namespace hash_internal;
   const char* p = key.data();
   size_t n = key.size();
-  uint64_t state = kSeed.a;
+  uint64_t state = seed.a;
   uint64_t a;
   uint64_t b;
   if (n <= 16) [[likely]] {
@@ -85,7 +95,7 @@ inline uint64_t HashKey(std::string_view key) {
     a = Read64(p + n - 16);
     b = Read64(p + n - 8);
   }
-  return Mix(Mix(a ^ kSeed.b, b ^ state) ^ key.size(), state ^ kPrime1);
+  return Mix(Mix(a ^ seed.b, b ^ state) ^ key.size(), state ^ kPrime1);
 }
 
 }  // namespace thermocline

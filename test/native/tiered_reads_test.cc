@@ -287,6 +287,51 @@ TEST_F(TieredReadsTest, WhatIsLiftedBetweenTheHalvesOfABatchIsFound) {
   EXPECT_EQ(test::Get(engine(), "a"), "of a") << "its absence below must not be cached";
 }
 
+// The same where a batch has gone on from warm, which lacked the records, and waits for cold.
+TEST_F(TieredReadsTest, WhatIsLiftedWhileABatchWaitsForTheLowestTierIsFound) {
+  EngineOptions options = GatedWarm();
+  options.memory.hot_cache = kMiB;
+  options.tiers.at(Tier::kCold).presence = TierOptions::Presence::kWanted;
+  std::swap(options.tiers.at(Tier::kWarm).env, options.tiers.at(Tier::kCold).env);
+  OpenTiered(options);
+  for (const std::string key : {"a", "b", "gone", "stays", "z"}) {
+    ASSERT_THAT(Put(engine(), key, "of " + key), IsOk());
+  }
+  Migrate(engine(), 0, 2);
+  for (const std::string key : {"above", "warm"}) ASSERT_THAT(Put(engine(), key, key), IsOk());
+  Migrate(engine(), 0, 1, [](std::string_view key, const Envelope&) { return key == "warm"; });
+  ASSERT_THAT(engine()->Flush(), IsOk());
+  Reopen(options);
+
+  const std::vector<std::string> keys = {"a", "b", "gone", "stays", "nowhere", "warm"};
+  const auto batch = BatchOf(keys);
+  const auto viewed = BatchOf(keys, engine()->NewView());
+  std::future<void> read = StartHalf(batch, "z");
+  std::future<void> view_read = StartHot(viewed);
+  // All that is left of them waits for the threads that stand at the gate.
+  while (engine()->metrics().Work(WorkClass::kRead).queued.load() != 2) std::this_thread::yield();
+  const auto only = [](const std::string& wanted) {
+    return [wanted](std::string_view key, const Envelope&) { return key == wanted; };
+  };
+  EXPECT_EQ(Migrate(engine(), 2, 0, only("a")).records, 1u);
+  EXPECT_EQ(Migrate(engine(), 2, 1, only("b")).records, 1u);
+  EXPECT_EQ(test::Levels(engine(), "a"), "value of a | nothing | nothing");
+  EXPECT_EQ(test::Levels(engine(), "b"), "nothing | value of b | nothing");
+  ASSERT_THAT(test::DeleteRange(engine(), "gone", "gonf"), IsOk());
+  AwaitAll(std::move(read));
+  test::Await(std::move(view_read));
+  std::vector<std::optional<std::string>> found = ResultsOf(batch.get());
+  EXPECT_TRUE(!found[2] || *found[2] == "of gone") << "it was deleted meanwhile";
+  found[2] = "of gone";
+  const std::vector<std::optional<std::string>> all = {"of a",     "of b",       "of gone",
+                                                       "of stays", std::nullopt, "warm"};
+  EXPECT_EQ(found, all);
+  EXPECT_EQ(ResultsOf(viewed.get()), all);
+  EXPECT_EQ(test::Get(engine(), "gone"), std::nullopt);
+  EXPECT_EQ(test::Get(engine(), "a"), "of a");
+  EXPECT_EQ(test::Get(engine(), "b"), "of b");
+}
+
 // The batch's families are no longer those of the table when the colder half is read.
 TEST_F(TieredReadsTest, ASplitBetweenTheHalvesOfABatchChangesNothingForIt) {
   EngineOptions options = GatedWarm();

@@ -102,7 +102,7 @@ bool HeatSketch::Decode(std::string_view encoded) {
   }
   for (size_t i = 0; i < counters_; i++) table_[i].store(counts[i], std::memory_order_relaxed);
   // Counters that are raised together hold less than what was added.
-  const uint64_t added = with_added ? DecodeFixed64(encoded.data() + 2) : kFadeAfter * kept;
+  const uint64_t added = with_added ? DecodeFixed64(encoded.data() + 2) : kFadeAfter * counters_;
   added_.store(std::min(added, kFadeAfter * counters_), std::memory_order_relaxed);
   return true;
 }

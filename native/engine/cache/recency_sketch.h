@@ -42,7 +42,8 @@ class RecencySketch {
   static constexpr uint64_t kEpochsPerAge = 12;
   static constexpr int kOldest = 15;  // in epochs; what is older counts as this
 
-  // `age_ms` > 0. `cells`: a power of two, so many bytes. Everything begins as accessed now.
+  // `age_ms` > 0. `cells`: a power of two, at least 64; so many bytes. Everything begins as
+  // accessed now.
   RecencySketch(uint64_t age_ms, uint64_t now_ms, size_t cells = kMinCells);
   RecencySketch(const RecencySketch&) = delete;
   RecencySketch& operator=(const RecencySketch&) = delete;

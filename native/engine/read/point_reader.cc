@@ -319,8 +319,10 @@ void PointReader::Finish(ReadBatch* batch, size_t chunks) {
 
 void PointReader::Trace(const ReadBatch& batch, uint64_t took) const {
   SlowLog& slow = *deps_.metrics->slow;
-  const uint64_t queued = batch.taken_nanos - batch.began_nanos +
-                          batch.colder_wait_nanos.load(std::memory_order_relaxed);
+  // Of several chunks one may have waited while another was read.
+  const uint64_t queued =
+      std::min(took, batch.taken_nanos - batch.began_nanos +
+                         batch.colder_wait_nanos.load(std::memory_order_relaxed));
   const auto first =
       std::min_element(batch.missing.begin(), batch.missing.end(),
                        [](const auto& a, const auto& b) { return a.index < b.index; });
@@ -374,12 +376,13 @@ void PointReader::ReadChunk(const std::shared_ptr<ReadBatch>& batch, uint32_t be
   std::shared_ptr<ColderPart> rest;
   if (below) rest = TakeMissing(*below, begin, count, fill);
   for (size_t i = 0; i < count; i++) {
-    const bool found = scratch.statuses[i].ok();
-    if (!rest || !scratch.statuses[i].IsNotFound()) {
-      if (found && below) CountTier(0);
-      Settle(batch.get(), keys[i], scratch.statuses[i], scratch.values[i], 0,
-             fill ? &scratch.tickets[i] : nullptr, writer);
+    if (below && scratch.statuses[i].ok()) CountTier(0);
+    if (below && scratch.statuses[i].IsNotFound()) {
+      if (!below->IsGone(scratch.keys[i])) continue;  // it is in the rest
+      tier_reads_.absent.Add();
     }
+    Settle(batch.get(), keys[i], scratch.statuses[i], scratch.values[i], 0,
+           fill ? &scratch.tickets[i] : nullptr, writer);
     scratch.values[i].Reset();
   }
   if (rest) PostColder(batch, std::move(rest));
@@ -391,7 +394,7 @@ std::shared_ptr<PointReader::ColderPart> PointReader::TakeMissing(const TieredRe
   const Scratch& scratch = ThreadScratch();
   std::shared_ptr<ColderPart> part;
   for (size_t i = 0; i < count; i++) {
-    if (!scratch.statuses[i].IsNotFound()) continue;
+    if (!scratch.statuses[i].IsNotFound() || below.IsGone(scratch.keys[i])) continue;
     if (!part) part = std::make_shared<ColderPart>(ColderPart{.below = below, .fill = fill});
     part->Add(begin + static_cast<uint32_t>(i), scratch.tickets[i]);
   }

@@ -196,7 +196,8 @@ class PointReader {
   struct ColderPart;
   void ReadChunk(const std::shared_ptr<ReadBatch>& batch, uint32_t begin, uint32_t end,
                  ArenaWriter* writer);
-  // Of the chunk in the thread's scratch; null: the hot store had every key.
+  // Of the chunk in the thread's scratch; null: nothing is to be
+  // looked for below.
   static std::shared_ptr<ColderPart> TakeMissing(const TieredRead& below, uint32_t begin,
                                                  size_t count, bool fill);
   void PostColder(const std::shared_ptr<ReadBatch>& batch, std::shared_ptr<ColderPart> part);

@@ -10,17 +10,15 @@ rocksdb::ReadOptions TieredRead::OptionsOf(size_t store) const {
 
 rocksdb::Status TieredRead::Get(size_t store, int shard, const rocksdb::Slice& key,
                                 rocksdb::PinnableSlice* stored) const {
-  if (!intents().empty() && Covers(intents(), {key.data(), key.size()})) {
-    return rocksdb::Status::NotFound();
-  }
+  if (IsGone(key)) return rocksdb::Status::NotFound();
   const ColderShards& colder = shards_.colder[store];
   return colder.db->Get(OptionsOf(store), colder.handles[static_cast<size_t>(shard)], key, stored);
 }
 
 void TieredRead::MultiGet(size_t store, int shard, size_t count, const rocksdb::Slice* keys,
                           rocksdb::PinnableSlice* values, rocksdb::Status* statuses) const {
-  if (count == 1 || !intents().empty()) {
-    for (size_t i = 0; i < count; i++) statuses[i] = Get(store, shard, keys[i], &values[i]);
+  if (count == 1) {
+    statuses[0] = Get(store, shard, keys[0], &values[0]);
     return;
   }
   const ColderShards& colder = shards_.colder[store];

@@ -41,7 +41,11 @@ class TieredRead {
   // Asks one of the colder stores, 0 is the warmest, for a key that all above it lack.
   rocksdb::Status Get(size_t store, int shard, const rocksdb::Slice& key,
                       rocksdb::PinnableSlice* stored) const;
-  // The same for `count` keys of one shard.
+  // Whether a pending range delete says that no colder store is to be asked for a key.
+  bool IsGone(const rocksdb::Slice& key) const {
+    return !intents().empty() && Covers(intents(), {key.data(), key.size()});
+  }
+  // The same for `count` keys of one shard. REQUIRES: none of them is gone.
   void MultiGet(size_t store, int shard, size_t count, const rocksdb::Slice* keys,
                 rocksdb::PinnableSlice* values, rocksdb::Status* statuses) const;
 

@@ -28,6 +28,7 @@ inline constexpr std::string_view kWarmTier = "tier/warm";      // ColderTierRec
 inline constexpr std::string_view kColdTier = "tier/cold";      // ColderTierRecord
 inline constexpr std::string_view kHeat = "heat";               // HeatSketch::Encode
 inline constexpr std::string_view kRecency = "recency/";        // prefix: RecencySketch::EncodePage
+inline constexpr std::string_view kHashSeed = "hash-seed";      // fixed64 a, fixed64 b: HashSeed
 inline constexpr std::string_view kMoves = "moves";             // MoveLedger::Encode
 inline constexpr std::string_view kIntents = "intent/";         // prefix: RangeIntent, by commit id
 inline constexpr std::string_view kChanges = "changes";         // fixed64: see ChangeFeed, Gaps

@@ -29,6 +29,8 @@ constexpr uint64_t kSweepNanos = kSecond / 5;
 constexpr size_t kMaxQueuedKeys = 8192;
 constexpr size_t kMaxQueuedBytes = 1 * kMiB;
 constexpr size_t kPromotionKeys = 256;  // to one step
+// How long offers are collected of which only some are taken.
+constexpr uint64_t kChooseNanos = kSecond / 5;
 // Writes that wait longer than this make migration wait too, but not for ever.
 constexpr uint64_t kSufferingNanos = 20'000'000;
 constexpr uint64_t kPauseNanos = 20'000'000;
@@ -77,6 +79,7 @@ void Migrator::Offer(int shard, std::string_view key, uint64_t hash) {
   if (!queued_hashes_.insert(hash).second) return;
   queue_[shard].emplace_back(key);
   queued_bytes_ += key.size();
+  if (promotion_.IsChoosy()) return;  // the thread comes by itself
   if (!std::exchange(awake_, true)) wake_.notify_one();
 }
 
@@ -125,7 +128,8 @@ void Migrator::Run() {
     Queue queue;
     {
       std::unique_lock lock(mutex_);
-      const uint64_t wait = sweep_rest_nanos_ > 0 ? sweep_rest_nanos_ : kCheckNanos;
+      uint64_t wait = sweep_rest_nanos_ > 0 ? sweep_rest_nanos_ : kCheckNanos;
+      if (promotion_.IsChoosy()) wait = std::min(wait, kChooseNanos);
       wake_.wait_for(lock, std::chrono::nanoseconds(held ? kHeldNanos : wait),
                      [this] { return awake_ || stopping_; });
       if (stopping_) return;

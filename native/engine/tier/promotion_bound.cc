@@ -11,8 +11,8 @@ namespace thermocline {
 namespace {
 
 constexpr uint64_t kSecond = 1'000'000'000;
-// What is promoted may be as hot as the middle of the tier.
-constexpr double kCooler = 0.5;
+// Of hot, by bytes, what is promoted must be hotter than this.
+constexpr double kCooler = 0.25;
 constexpr int kSamples = 16;  // to a look
 constexpr int kRecords = 64;  // to a sample
 constexpr uint64_t kRests = 10;
@@ -31,8 +31,10 @@ void PromotionBound::Look() {
   if (capacity == 0 || IsRoomy(used, capacity)) {
     // Slowly: what is a little cooler may come up, and not all that was ever read.
     Set(above - std::max(1, above / 8));
+    choosy_.store(false, std::memory_order_relaxed);
     return;
   }
+  choosy_.store(true, std::memory_order_relaxed);
   most_ = kPromotedShare * static_cast<double>(records);
   SampleHot();
   const double sinks = static_cast<double>(BytesToSink(used, capacity));

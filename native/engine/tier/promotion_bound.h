@@ -1,14 +1,15 @@
 // Which of the records that are read from below come up into the hot tier: the hottest, and no more
 // of them than pays.
 //
-// What comes up must be hotter than half of what the tier holds. Heat is an estimate, and a tier
-// that sinks what is coldest by it and takes what is a little hotter by it goes round and round
-// with records that are alike: the gap between the two must be wider than the estimate's error.
-// How hot half of the tier is, is found out again while there are offers, from a sample whose older
-// part fades: heat grows with every read until it is halved.
+// What comes up must be hotter than a quarter of what the tier holds. Heat is an estimate, and a
+// tier that sinks what is coldest by it and takes what is a little hotter by it goes round and round
+// with records that are alike: the gap between the two must be wider than the estimate's error. How
+// hot that is, is found out again while there are offers, from a sample whose older part fades: heat
+// grows with every read until it is halved.
 //
 // Of what is hot enough a tier that is not roomy takes 1% of its records in a second, the hottest
-// first. Reasons and figures: docs/decisions, promotion is scarce.
+// first; so it waits for a while for offers to choose from. Reasons and figures: docs/decisions,
+// promotion is scarce, and the hottest offers.
 //
 // Thread safety: Admits from any thread, the rest by one, the migrator's.
 #pragma once
@@ -59,6 +60,10 @@ class PromotionBound {
     return deps_.heat->Estimate(hash) > above_.load(std::memory_order_relaxed);
   }
 
+  // Whether hot takes only some of what is hot enough. From any thread. It is worth while to wait
+  // for more to choose from.
+  bool IsChoosy() const { return choosy_.load(std::memory_order_relaxed); }
+
   // Finds the bound out again, if there were offers; a tenth of the time is spent on it at most.
   void Look();
   // Leaves what is to be promoted.
@@ -78,7 +83,8 @@ class PromotionBound {
 
   const Dependencies deps_;
   std::atomic<int> above_{kLeast};
-  std::atomic<bool> offered_{true};   // since the last look
+  std::atomic<bool> offered_{true};  // since the last look
+  std::atomic<bool> choosy_{false};
   HeatSample sample_{};               // of hot
   std::pair<int, std::string> hand_;  // where SampleHot goes on: shard and key
   size_t table_ = 0;                  // likewise: at whose beginning
