@@ -2,10 +2,10 @@
 // of them than pays.
 //
 // What comes up must be hotter than a quarter of what the tier holds. Heat is an estimate, and a
-// tier that sinks what is coldest by it and takes what is a little hotter by it goes round and round
-// with records that are alike: the gap between the two must be wider than the estimate's error. How
-// hot that is, is found out again while there are offers, from a sample whose older part fades: heat
-// grows with every read until it is halved.
+// tier that sinks what is coldest by it and takes what is a little hotter by it goes round and
+// round with records that are alike: the gap between the two must be wider than the estimate's
+// error. How hot that is, is found out again while there are offers, from a sample whose older part
+// fades: heat grows with every read until it is halved.
 //
 // Of what is hot enough a tier that is not roomy takes 1% of its records in a second, the hottest
 // first; so it waits for a while for offers to choose from. Reasons and figures: docs/decisions,
