@@ -30,8 +30,12 @@ rocksdb::DBOptions ColderDbOptions(const EngineOptions& options, const TierOptio
   db.create_missing_column_families = true;
   db.write_buffer_manager = shared.write_buffer_manager;
   db.max_background_jobs = 2;
-  // Every write here is synced, so whatever is torn was never relied on.
-  db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  // Every write here is synced, so whatever is torn was never relied on. As for the hot store,
+  // after a loss of power the write that was cut may be there in part, its last page before its
+  // first: the log ends at its first damage then.
+  db.wal_recovery_mode = options.after_power_loss
+                             ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
+                             : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.max_total_wal_size = std::max<uint64_t>(32 * kMiB, 4 * tier.write_buffer_bytes);
   db.bytes_per_sync = 1 * kMiB;
   // Reads of a sequential disk should be long ones.
