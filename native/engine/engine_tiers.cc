@@ -164,13 +164,19 @@ void Engine::OpenHashSeed() {
   hash_seed_ = FixHashSeed(kept);
   knows_hashes_ = kept == hash_seed_;
   if (knows_hashes_ || options_.read_only) return;
-  std::vector<std::string> strange = {std::string(meta_key::kHeat)};
+  std::vector<std::string> strange;
+  if (!store_.GetMeta(meta_key::kHeat, &payload, &found).ok() || found) {
+    strange.emplace_back(meta_key::kHeat);
+  }
   for (const Tier tier : {Tier::kHot, Tier::kWarm, Tier::kCold}) {
     const size_t pages = KeptRecency(tier).size();
     for (size_t page = 0; page < pages; page++) strange.push_back(RecencyKey(tier, page));
   }
   // In this order: what is left of the former must not be taken for the new one's.
-  if (!store_.DeleteMeta({strange.begin(), strange.end()}, /*sync=*/false).ok()) return;
+  if (!strange.empty() &&
+      !store_.DeleteMeta({strange.begin(), strange.end()}, /*sync=*/false).ok()) {
+    return;
+  }
   knows_hashes_ = store_.PutMeta({{meta_key::kHashSeed, EncodeSeed(hash_seed_)}}, false).ok();
 }
 
