@@ -412,7 +412,9 @@ int Migrate(const std::string& dir, size_t records, double seconds) {
   fs::remove_all(place);
   fs::copy(dir + "/hot", place, fs::copy_options::recursive);
   EngineOptions options = Options(true);
-  Want(&options, Tier::kWarm, nullptr, kColdBlocks);
+  // All of it may be in hot.
+  options.memory.block_cache = kBlocks / 2;
+  Want(&options, Tier::kWarm, nullptr, kBlocks / 2);
   options.tiers.automatic = false;
   const auto engine = OpenEngine(place, options);
   Reading writes[2];
