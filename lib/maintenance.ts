@@ -87,7 +87,8 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
   }
 
   /**
-   * Writes everything in memory to tables; afterwards opening replays no log.
+   * Writes everything in memory to tables, writes that were called before included, awaited or not; afterwards opening
+   * replays no log.
    *
    * @throws ERR_CLOSED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO
    * @example
@@ -119,9 +120,10 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
   }
 
   /**
-   * Adds a backup of this moment to a folder of backups, beside the running work. Tables that an earlier backup in the
-   * folder has are not copied again. The new backup is read back and its checksums compared before this resolves. Colder tiers
-   * and frozen shards are in it; migration, splits and thaws wait meanwhile.
+   * Adds a backup of this moment to a folder of backups, beside the running work. Writes that were called before are in it,
+   * awaited or not, but for those that wait for their frozen shard. Tables that an earlier backup in the folder has are not
+   * copied again. The new backup is read back and its checksums compared before this resolves. Colder tiers and frozen shards
+   * are in it; migration, splits and thaws wait meanwhile.
    *
    * @returns the new backup; `warning` if older ones could not be deleted
    * @throws ERR_INVALID_ARGUMENT, ERR_LOCKED if another backup is written there, ERR_ABORTED, ERR_READ_ONLY, ERR_NO_SPACE,

@@ -7,6 +7,7 @@
 #endif
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <exception>
 #include <filesystem>
@@ -42,6 +43,14 @@ constexpr int kBackgroundNice = 10;
 constexpr int kReshardThreads = 2;
 
 rocksdb::Slice AsSlice(const std::string& s) { return {s.data(), s.size()}; }
+
+Status FlushStores(HotStore* hot, TierSet* tiers) {
+  Status status = hot->Flush();
+  for (int level = 1; level < tiers->levels() && status.ok(); level++) {
+    status = tiers->store(level).Flush();
+  }
+  return status;
+}
 
 }  // namespace
 
@@ -233,10 +242,11 @@ Status Engine::CreateBackup(const std::string& dir, uint32_t keep, Backup* out,
         "the database has topics, and backups hold records alone: copy the folder of the closed "
         "database instead"};
   }
+  Status status = AwaitAccepted(control);
   // The archive stays as it is, and so does what the colder tiers hold.
   std::unique_lock<std::timed_mutex> no_freeze;
   std::unique_lock<std::timed_mutex> no_steps;
-  Status status = LockUnless(StoppedBy(control), freezer_->backups(), &no_freeze);
+  if (status.ok()) status = LockUnless(StoppedBy(control), freezer_->backups(), &no_freeze);
   if (status.ok() && stepper_) status = stepper_->Lock(StoppedBy(control), &no_steps);
   if (!status.ok()) return status;
   return thermocline::CreateBackup(
@@ -417,6 +427,21 @@ Status Engine::AtBoundary(const std::function<void()>& fn, bool durable) {
   return status;
 }
 
+Status Engine::AwaitAccepted(const SnapshotControl* control) {
+  constexpr auto kLook = std::chrono::milliseconds(20);
+  // Shared: an abort leaves it in the queue.
+  const auto done = std::make_shared<std::promise<Status>>();
+  std::future<Status> result = done->get_future();
+  auto boundary = std::make_unique<Submission>();
+  boundary->at_boundary = [](uint64_t) {};
+  boundary->done = [done](const Status& status) { done->set_value(status); };
+  Status status = Submit(std::move(boundary));
+  while (status.ok() && result.wait_for(kLook) == std::future_status::timeout) {
+    status = Stopped(control);
+  }
+  return status.ok() ? result.get() : status;
+}
+
 void Engine::KeepClock() {
   std::string clock;
   PutFixed64(&clock, clock_.NowMs());
@@ -448,7 +473,7 @@ void Engine::Close() {
     if (reshard_pool_) reshard_pool_->Shutdown();
     if (store_.db() != nullptr && committer_) {
       // First, since the clock's record could meet a full disk and hide that from the flush.
-      if (!store_.has_log()) close_status_ = Flush();
+      if (!store_.has_log()) close_status_ = FlushStores(&store_, tiers_.get());
       KeepClock();
       KeepShardTimes();
       if (heat_) KeepHeat();
@@ -525,11 +550,8 @@ std::shared_ptr<Cursor> Engine::NewCursor(std::shared_ptr<const ReadView> view,
 
 Status Engine::Flush() {
   if (options_.read_only) return {Code::kReadOnly, "the database is open read-only"};
-  Status status = store_.Flush();
-  for (int level = 1; level < tiers_->levels() && status.ok(); level++) {
-    status = tiers_->store(level).Flush();
-  }
-  return status;
+  const Status status = AwaitAccepted(nullptr);
+  return status.ok() ? FlushStores(&store_, tiers_.get()) : status;
 }
 
 template <class Fn>
@@ -552,6 +574,9 @@ Status Engine::Compact(const KeyRange& range) {
   if (options_.read_only) return {Code::kReadOnly, "the database is open read-only"};
   const rocksdb::Slice start = AsSlice(range.start);
   const rocksdb::Slice end = AsSlice(range.end);
+  // Not behind writes that are held for want of space: this may be what makes it.
+  Status status = AtBoundary([] {}, /*durable=*/false);
+  if (!status.ok()) return status;
   return ForEachFamily([&](rocksdb::DB* db, rocksdb::ColumnFamilyHandle* shard) {
     const rocksdb::Status s =
         db->CompactRange(rocksdb::CompactRangeOptions(), shard, range.has_start ? &start : nullptr,

@@ -173,7 +173,7 @@ class Engine {
 
   // Accepts writes again after a full disk (Committer::Resume).
   Status Resume();
-  // Writes all memtables to tables; returns when they are durable.
+  // Writes all memtables to tables, and before that what was accepted; returns when it is durable.
   Status Flush();
   // Rewrites the range so that deleted and overwritten records give their space back.
   Status Compact(const KeyRange& range);
@@ -197,9 +197,10 @@ class Engine {
   ThreadPool& shard_pool() { return *shard_pool_; }
   EngineGauges Gauges();
   std::vector<ShardReport> ShardReports();
-  // See backup/backup.h. ERR_READ_ONLY for a database that is open read-only, ERR_INVALID_ARGUMENT
-  // for one with topics, which a backup would leave out. Steps of migration wait meanwhile.
-  // ERR_ABORTED if `control` says so, also while it waits for a freeze or a step.
+  // Of what was accepted before, and maybe more; see backup/backup.h. ERR_READ_ONLY for a database
+  // that is open read-only, ERR_INVALID_ARGUMENT for one with topics, which a backup would leave
+  // out. Steps of migration wait meanwhile. ERR_ABORTED if `control` says so, also while it waits
+  // for a freeze or a step.
   Status CreateBackup(const std::string& dir, uint32_t keep, Backup* out,
                       SnapshotControl* control = nullptr);
   // Reads everything and changes nothing (backup/verify.h). Without `control` it cannot be stopped.
@@ -292,6 +293,9 @@ class Engine {
   Temperature TemperatureOfShard(const Shards& shards, int shard) const;
   // Runs fn on the committer's thread between two groups and waits for it; see Stepper.
   Status AtBoundary(const std::function<void()>& fn, bool durable);
+  // Waits until what was accepted is written or refused, but for writes to frozen shards that wait
+  // for the thaw. ERR_ABORTED if `control` says so. REQUIRES: not read-only.
+  Status AwaitAccepted(const SnapshotControl* control);
   // Every store's column families: hot first.
   template <class Fn>
   Status ForEachFamily(Fn&& fn);

@@ -1,10 +1,18 @@
 // What the API's suite cannot bring about: restores that end at each of their steps, as by a crash.
 #include "engine/backup/backup.h"
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include "engine/snapshot/table_files.h"
 #include "engine_fixture.h"
+#include "gate.h"
 #include "tier_fixture.h"
 
 namespace thermocline {
@@ -108,6 +116,84 @@ TEST_F(BackupTest, ADatabaseWithoutItsTopicsIsNoBackup) {
   EXPECT_THAT(engine()->CreateBackup(folder_ / "half", 0, &backup),
               HasCode(Code::kInvalidArgument));
   EXPECT_FALSE(fs::exists(folder_ / "half"));
+}
+
+// The committer held, a write behind it: whoever wants it written has to wait.
+class AcceptedTest : public BackupTest {
+ protected:
+  void Hold() {
+    Open();
+    gate_.Hold();
+    auto boundary = std::make_unique<Submission>();
+    boundary->at_boundary = [this](uint64_t) { gate_.Pass(); };
+    boundary->done = [](const Status&) {};
+    ASSERT_THAT(engine()->Submit(std::move(boundary)), IsOk());
+    gate_.AwaitVisitors();
+    write_ = std::async(std::launch::async, [this] { return Put(engine(), "key", "value"); });
+    AwaitQueued(1);
+  }
+
+  // Whether so many wait for the committer before `task` ends.
+  bool AwaitQueued(uint64_t count, const std::future<Status>* task = nullptr) {
+    const std::atomic<uint64_t>& queued = engine()->metrics().Work(WorkClass::kCommit).queued;
+    while (queued.load() < count) {
+      if (task != nullptr &&
+          task->wait_for(std::chrono::milliseconds(1)) == std::future_status::ready) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void Release() {
+    gate_.Release();
+    EXPECT_THAT(write_.get(), IsOk());
+  }
+
+  test::Gate gate_;
+  std::future<Status> write_;
+};
+
+TEST_F(AcceptedTest, WhatWasAcceptedIsInABackup) {
+  Hold();
+  Backup backup;
+  std::future<Status> task = std::async(
+      std::launch::async, [&] { return engine()->CreateBackup(folder_ / "backups", 0, &backup); });
+  EXPECT_TRUE(AwaitQueued(2, &task));
+  Release();
+  ASSERT_THAT(task.get(), IsOk());
+  ASSERT_THAT(RestoreBackup(folder_ / "backups", 0, folder_ / "restored", {}), IsOk());
+  std::shared_ptr<Engine> restored;
+  ASSERT_THAT(Engine::Open(folder_ / "restored", test::SmallOptions(2), &restored), IsOk());
+  EXPECT_EQ(test::Get(restored.get(), "key"), "value");
+}
+
+TEST_F(AcceptedTest, WhatWasAcceptedIsInTablesAfterAFlush) {
+  Hold();
+  std::future<Status> task = std::async(std::launch::async, [&] { return engine()->Flush(); });
+  EXPECT_TRUE(AwaitQueued(2, &task));
+  Release();
+  ASSERT_THAT(task.get(), IsOk());
+  // Of the records, in either shard.
+  std::optional<uint64_t> in_memory;
+  std::string text;
+  ASSERT_TRUE(
+      engine()->Property(Tier::kHot, "rocksdb.num-entries-active-mem-table", &in_memory, &text));
+  EXPECT_EQ(in_memory, 0u);
+}
+
+TEST_F(AcceptedTest, ABackupThatWaitsForWritesCanBeAborted) {
+  Hold();
+  Backup backup;
+  SnapshotControl control;
+  std::future<Status> task = std::async(std::launch::async, [&] {
+    return engine()->CreateBackup(folder_ / "backups", 0, &backup, &control);
+  });
+  EXPECT_TRUE(AwaitQueued(2, &task));
+  control.aborted = true;
+  EXPECT_THAT(task.get(), HasCode(Code::kAborted));
+  EXPECT_FALSE(fs::exists(folder_ / "backups"));
+  Release();
 }
 
 }  // namespace

@@ -64,8 +64,9 @@ Status Committer::Submit(std::unique_ptr<Submission> submission) {
     if (stopping_) return {Code::kClosed, "the database is closing"};
     if (!refused_.ok() && submission->operations > 0) return refused_;
     const size_t in_flight = in_flight_bytes_.load(std::memory_order_relaxed);
-    if (in_flight > 0 && in_flight + submission->weight() > hard_in_flight_bytes_ &&
-        !submission->overtakes) {
+    // A boundary weighs nothing, and is never refused for what waits.
+    if (in_flight > 0 && submission->weight() > 0 &&
+        in_flight + submission->weight() > hard_in_flight_bytes_) {
       deps_.metrics->backpressure_rejections.Add();
       return {Code::kBackpressure,
               "more than " + std::to_string(hard_in_flight_bytes_ / kKiB) +

@@ -67,8 +67,8 @@ struct Submission {
   // A submission without operations may ask to be called on the committer's thread when everything
   // accepted before it is applied and nothing accepted after it. It gets the last commit id.
   std::function<void(uint64_t last_commit_id)> at_boundary;
-  // A boundary of the engine's own, which overtakes writes that are held for want of space and is
-  // never refused for those that wait: it may be what makes the space.
+  // A boundary of the engine's own, which overtakes writes that are held for want of space: it may
+  // be what makes the space.
   bool overtakes = false;
 };
 
