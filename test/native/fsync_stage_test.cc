@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "gate.h"
 #include "support.h"
 
 namespace thermocline {
@@ -34,21 +35,6 @@ class FakeLog {
     std::lock_guard lock(mutex_);
     answer_ = std::move(status);
   }
-  // Syncs that begin from now on do not end until Release().
-  void Hold() {
-    std::lock_guard lock(mutex_);
-    held_ = true;
-  }
-  void Release() {
-    std::lock_guard lock(mutex_);
-    held_ = false;
-    changed_.notify_all();
-  }
-  void AwaitSyncBegun(int syncs) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return begun_ >= syncs; });
-  }
-
   uint64_t Write() {
     std::lock_guard lock(mutex_);
     return ++written_;
@@ -60,12 +46,15 @@ class FakeLog {
     begun_++;
     const uint64_t covered = written_;
     const rocksdb::Status answer = answer_;
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return !held_; });
+    lock.unlock();
+    gate_.Pass();
+    lock.lock();
     if (answer.ok()) durable_ = covered;
     syncing_ = false;
     return answer;
   }
+  // Held, it holds every sync at its end.
+  test::Gate& gate() { return gate_; }
 
   uint64_t durable() {
     std::lock_guard lock(mutex_);
@@ -77,10 +66,9 @@ class FakeLog {
   }
 
  private:
+  test::Gate gate_;
   std::mutex mutex_;
-  std::condition_variable changed_;
   rocksdb::Status answer_;
-  bool held_ = false;
   bool syncing_ = false;
   int begun_ = 0;
   uint64_t written_ = 0;
@@ -179,12 +167,12 @@ TEST_F(FsyncStageTest, WhatIsHandedOverTogetherSharesASyncAndKeepsItsOrder) {
 }
 
 TEST_F(FsyncStageTest, WhatArrivesDuringASyncWaitsForTheNextAndSharesIt) {
-  log_.Hold();
+  log_.gate().Hold();
   Add(1);
-  log_.AwaitSyncBegun(1);
+  log_.gate().AwaitVisitors();
   for (int i = 0; i < 20; i++) Add(3);
   EXPECT_THAT(durable(), ElementsAre());
-  log_.Release();
+  log_.gate().Release();
   AwaitReports(61);
   EXPECT_EQ(log_.syncs(), 2);
   EXPECT_THAT(failed(), ElementsAre());
@@ -208,12 +196,12 @@ TEST_F(FsyncStageTest, AFailedSyncFailsAllThatSharedItAndEverythingAfter) {
 
 TEST_F(FsyncStageTest, WhatArrivesDuringASyncThatFailsIsNotSyncedAnyMore) {
   log_.Answer(rocksdb::Status::IOError("the disk is gone"));
-  log_.Hold();
+  log_.gate().Hold();
   Add(1);
-  log_.AwaitSyncBegun(1);
+  log_.gate().AwaitVisitors();
   log_.Answer(rocksdb::Status::OK());
   Add(1);
-  log_.Release();
+  log_.gate().Release();
   AwaitReports(2);
   EXPECT_THAT(failed(), ElementsAre(1, 2));
   EXPECT_EQ(log_.syncs(), 1);
@@ -246,12 +234,12 @@ TEST_F(FsyncStageTest, TheEchoOfAFailedAppendIsNoFailedSync) {
 }
 
 TEST_F(FsyncStageTest, StopSyncsWhatWaits) {
-  log_.Hold();
+  log_.gate().Hold();
   Add(1);
-  log_.AwaitSyncBegun(1);
+  log_.gate().AwaitVisitors();
   Add(5);
   std::thread stopping([this] { stage_->Stop(); });
-  log_.Release();
+  log_.gate().Release();
   stopping.join();
   EXPECT_EQ(durable().size(), 6u);
   EXPECT_EQ(log_.syncs(), 2);

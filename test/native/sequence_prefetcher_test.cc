@@ -7,7 +7,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <mutex>
 #include <random>
 #include <set>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "engine/hash.h"
+#include "gate.h"
 
 namespace thermocline {
 namespace {
@@ -30,7 +30,7 @@ constexpr size_t kTable = 1 << 20;
 class Prefetching {
  public:
   explicit Prefetching(bool rests = true) : rests_(rests) {}
-  ~Prefetching() { Release(); }
+  ~Prefetching() { gate_.Release(); }
 
   // As a reader does: the cache, then the store.
   void Read(const std::string& key) {
@@ -57,20 +57,8 @@ class Prefetching {
     std::lock_guard lock(mutex_);
     return std::exchange(fetched_, {});
   }
-  // Holds every fetch back until Release.
-  void Hold() {
-    std::lock_guard lock(mutex_);
-    held_ = true;
-  }
-  void Release() {
-    std::lock_guard lock(mutex_);
-    held_ = false;
-    released_.notify_all();
-  }
-  void AwaitFetching(int count) {
-    std::unique_lock lock(mutex_);
-    begun_.wait(lock, [&] { return fetching_ >= count; });
-  }
+  // Held, it holds every fetch back.
+  test::Gate& gate() { return gate_; }
   void Clear() {
     cache_.BeginClear();
     cache_.EndClear();
@@ -90,12 +78,10 @@ class Prefetching {
     while (prefetcher_.waiting() > 0) std::this_thread::yield();
   }
   bool Fetch(std::string_view key, uint64_t hash) {
+    gate_.Pass();
     std::chrono::milliseconds time;
     {
-      std::unique_lock lock(mutex_);
-      fetching_++;
-      begun_.notify_all();
-      released_.wait(lock, [&] { return !held_; });
+      std::lock_guard lock(mutex_);
       fetched_.insert(std::string(key));
       time = time_;
     }
@@ -106,12 +92,9 @@ class Prefetching {
   const bool rests_;
   bool fill_ = false;
   int elsewhere_ = 0;
+  test::Gate gate_;
   std::mutex mutex_;
-  std::condition_variable begun_;
-  std::condition_variable released_;
   std::chrono::milliseconds time_{0};  // GUARDED_BY(mutex_)
-  bool held_ = false;                  // GUARDED_BY(mutex_)
-  int fetching_ = 0;                   // GUARDED_BY(mutex_)
   std::set<std::string> fetched_;      // GUARDED_BY(mutex_)
   HotCache cache_{kTable};
   SequencePrefetcher prefetcher_{
@@ -164,11 +147,11 @@ TEST(SequencePrefetcherTest, WhatIsAskedForWhileItWaitsIsCalledOff) {
     one.ReadAll(keys);
     one.Elsewhere();
   }
-  one.Hold();
+  one.gate().Hold();
   one.Read("a");  // six follow, four of which are being fetched
-  one.AwaitFetching(SequencePrefetcher::kThreads);
+  one.gate().AwaitVisitors(SequencePrefetcher::kThreads);
   one.ReadAll({"b", "c", "d", "e", "f", "g"});
-  one.Release();
+  one.gate().Release();
   EXPECT_EQ(one.Fetched().size(), static_cast<size_t>(SequencePrefetcher::kThreads));
   EXPECT_EQ(one.stats().called_off, 2u);
 }
@@ -180,11 +163,11 @@ TEST(SequencePrefetcherTest, ARecordWhoseReaderIsAsFastCountsAsLate) {
     one.Elsewhere();
   }
   one.FillWhatIsRead(true);
-  one.Hold();
+  one.gate().Hold();
   one.Read("a");
-  one.AwaitFetching(1);
+  one.gate().AwaitVisitors();
   one.Read("b");
-  one.Release();
+  one.gate().Release();
   EXPECT_THAT(one.Fetched(), UnorderedElementsAre("b"));
   while (one.stats().tally.late == 0) std::this_thread::yield();
   EXPECT_EQ(one.stats().tally.late, 1u);
@@ -424,7 +407,7 @@ TEST(SequencePrefetcherTest, WaitingKeysAreBoundedAndStopGivesThemUp) {
   (void)one.Fetched();
   one.Clear();
   // Each has six followers, which nobody reads.
-  one.Hold();
+  one.gate().Hold();
   const auto read_heads = [&] {
     for (int i = 0; i < kHeads; i++) one.Read(head(i));
   };
@@ -432,7 +415,7 @@ TEST(SequencePrefetcherTest, WaitingKeysAreBoundedAndStopGivesThemUp) {
   EXPECT_GE(one.prefetcher().waiting(), SequencePrefetcher::kQueue);
   EXPECT_LE(one.prefetcher().waiting(), SequencePrefetcher::kQueue + SequencePrefetcher::kThreads);
   EXPECT_GT(one.stats().dropped, 100u);
-  one.Release();
+  one.gate().Release();
   one.prefetcher().Stop();
   const uint64_t fetched = one.stats().tally.fetched;
   one.Clear();
