@@ -75,15 +75,6 @@ TEST(TierPolicyTest, TheThresholdIsTheSmallestThatFreesEnough) {
 
 class MigratorTest : public test::TierTest {
  protected:
-  // Waits for what the migrator's thread must bring about.
-  template <class Condition>
-  bool Becomes(Condition&& condition) {
-    for (int i = 0; i < 6000; i++) {
-      if (condition()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return false;
-  }
   EngineOptions Automatic(EngineOptions options = TieredOptions(2)) {
     options.tiers.automatic = true;
     return options;

@@ -24,14 +24,6 @@ constexpr uint64_t kDay = 24 * kHour;
 
 class SweepingMigratorTest : public test::TierTest {
  protected:
-  template <class Condition>
-  bool Becomes(Condition&& condition) {
-    for (int i = 0; i < 6000; i++) {
-      if (condition()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return false;
-  }
   MovesByCause MovedBy(MoveCause cause) {
     return engine()->ReportTiers().moves[static_cast<size_t>(cause)];
   }

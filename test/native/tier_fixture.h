@@ -1,7 +1,9 @@
 // An engine with a warm and a cold tier, and short ways to move records between them.
 #pragma once
 
+#include <chrono>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -86,6 +88,15 @@ class TierTest : public EngineTest {
     EngineOptions options = SmallOptions(0);
     options.tiers.automatic = false;
     Reopen(options);
+  }
+  // Waits for what the migrator's thread must bring about.
+  template <class Condition>
+  bool Becomes(Condition&& condition) {
+    for (int i = 0; i < 6000; i++) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
   }
 };
 

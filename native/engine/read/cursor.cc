@@ -334,8 +334,10 @@ Chunk Cursor::Fill(size_t byte_budget, uint32_t record_budget) {
   used += key_bytes_.size();
   used = (used + 3) & ~size_t{3};
   chunk.index_offset = static_cast<uint32_t>(used);
-  std::memcpy(block.data() + used, lengths_.data(), lengths_.size() * sizeof(uint32_t));
-  used += lengths_.size() * sizeof(uint32_t);
+  if (!lengths_.empty()) {  // else there may be nothing to point to
+    std::memcpy(block.data() + used, lengths_.data(), lengths_.size() * sizeof(uint32_t));
+    used += lengths_.size() * sizeof(uint32_t);
+  }
   chunk.ascii_keys = AllAscii(key_bytes_);
   block.set_size(used);
   block.Shrink();
