@@ -35,12 +35,14 @@ export interface TierOptions {
   writeBuffer?: Size;
   /** Bits per key of the filters that spare reads of the disk, 1 to 32. Default 10, cold 14. */
   filterBits?: number;
-  /** Bytes per second that flushes and compactions of the tier may write. Default: unlimited. */
+  /** Bytes per second that flushes and compactions of the tier may write, 64KB at least. Default: unlimited. */
   rateLimit?: Size;
   /**
    * Hot and warm, in milliseconds: records that were neither read nor written for so long sink to the next tier, between
    * the age and one and a half times the age after their last use. The age counts from the first opening with this option,
-   * which has to be given at each. Without effect in the lowest tier. At least 1000. Default: records do not sink by age.
+   * which has to be given at each. Reads that the hot cache answers are sampled, one in 16: what is read but a few times
+   * within the age, and always from the cache, may sink. Without effect in the lowest tier. At least 1000. Default: records
+   * do not sink by age.
    */
   maxAge?: number;
   /**
@@ -78,6 +80,8 @@ export interface TiersOptions {
   sinkIdleShards?: boolean;
 }
 
+// Bytes per second.
+const MIN_RATE_LIMIT = 64 * 1024;
 const MEMBERS = new Set([
   'path',
   'capacity',
@@ -130,6 +134,10 @@ function tierOptions(tier: TierName, value: unknown): object | null {
   if (given.simulatedDisk !== undefined && disk === 0) throw invalid(`${name}.simulatedDisk must be 'sata' or 'hdd'`);
   const size = (member: string) =>
     given[member] === undefined ? undefined : parseSize(given[member], `${name}.${member}`);
+  const rateLimit = size('rateLimit');
+  if (rateLimit !== undefined && rateLimit < MIN_RATE_LIMIT) {
+    throw invalid(`${name}.rateLimit must be at least 64KB a second: with less, closing would take too long`);
+  }
   const compression = checkCompression(given.compression, `${name}.compression`);
   return {
     path,
@@ -139,7 +147,7 @@ function tierOptions(tier: TierName, value: unknown): object | null {
     blockCache: size('blockCache'),
     writeBuffer: size('writeBuffer'),
     filterBits: number(given.filterBits, `${name}.filterBits`, 1, 32),
-    rateLimit: size('rateLimit'),
+    rateLimit,
     maxAge: number(given.maxAge, `${name}.maxAge`, 1000, Number.MAX_SAFE_INTEGER, true),
     reserve: size('reserve'),
     // As the engine counts them: 0 none, 1 sata, 2 hdd.

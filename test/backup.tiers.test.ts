@@ -295,6 +295,9 @@ test('folders that restores have begun are filled again, and tiers need folders 
     const tiers = { cold: { path: name }, ...(name === 'x' ? { warm: { path: 'x' } } : {}) };
     await rejects(restore(dir, location, { tiers }), 'ERR_INVALID_ARGUMENT', /cannot be put in/);
   }
+  const inside = { cold: { path: path.join(dir, 'cold/x') } };
+  await rejects(restore(dir, location, { tiers: inside }), 'ERR_INVALID_ARGUMENT', /cannot be put in/);
+  await rejects(restore(dir, path.join(dir, 'x')), 'ERR_INVALID_ARGUMENT', /folder of the backups/);
   assert.deepEqual(readdirSync(location).sort(), ['disks', 'warm']);
   await restore(dir, location, { tiers: { cold: { path: 'disks/cold' } } });
   assert.deepEqual(await contentAt(location), state);

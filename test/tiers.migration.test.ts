@@ -156,6 +156,7 @@ test('options of tiers are checked', async () => {
     { cold: { compression: 'gzip' } },
     { cold: { filterBits: 0 } },
     { cold: { costPerTB: -1 } },
+    { warm: { rateLimit: '1KB' } },
     { warm: { speed: 1 } },
     { warm: { reserve: '1MB' } },
     { hot: { reserve: -1 } },

@@ -1,20 +1,12 @@
 #include "engine/registry.h"
 
 #include <exception>
-#include <filesystem>
+
+#include "engine/platform/file.h"
 
 namespace thermocline {
 
 namespace {
-
-std::string Canonical(const std::string& location) {
-  std::error_code error;
-  std::filesystem::path path =
-      std::filesystem::weakly_canonical(std::filesystem::absolute(location, error), error);
-  // "data/" keeps its slash as long as it does not exist.
-  if (!error && !path.has_filename()) path = path.parent_path();
-  return error ? location : path.string();
-}
 
 // A location must not stay marked as busy, whatever happens while it is opened or closed.
 template <class Fn>
@@ -52,7 +44,7 @@ void Registry::Vacate(const std::string& path) {
 
 Status Registry::Acquire(const std::string& location, const EngineOptions& options,
                          std::shared_ptr<Engine>* out) {
-  const std::string path = Canonical(location);
+  const std::string path = CanonicalPath(location);
   std::unique_lock lock(mutex_);
   Entry& entry = Occupy(lock, path);
   Status status;
@@ -106,7 +98,7 @@ void Registry::Release(const std::shared_ptr<Engine>& engine, Status* closed) {
 }
 
 Status Registry::Destroy(const std::string& location) {
-  const std::string path = Canonical(location);
+  const std::string path = CanonicalPath(location);
   std::unique_lock lock(mutex_);
   Entry& entry = Occupy(lock, path);
   Status status;

@@ -2,8 +2,12 @@
 
 #include "engine/tier/tier_store.h"
 
+#include <array>
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "raw_store.h"
 #include "tier_fixture.h"
@@ -171,6 +175,89 @@ TEST_F(TierStoreTest, ANewTierNeedsAFolderOfItsOwn) {
   options.tiers.at(Tier::kCold).path = folder_ / "busy";
   EXPECT_THAT(TryOpen(options), HasCode(Code::kInvalidArgument));
   EXPECT_EQ(test::ReadFile(folder_ / "busy/notes.txt"), "mine");
+}
+
+TEST_F(TierStoreTest, NoTierSharesItsFolderHoweverItIsSpelt) {
+  fs::create_directory(folder_ / "disk");
+  fs::create_directory_symlink(folder_ / "disk", folder_ / "link");
+  const std::pair<std::string, std::string> shared[] = {
+      {folder_ / "disk", folder_ / "disk"},
+      {folder_ / "disk", (folder_ / "disk") + "/"},
+      {folder_ / "disk", folder_ / "link"},
+      {folder_ / "disk", folder_ / "link/x"},
+      {folder_ / "link/x", folder_ / "disk"},
+      {"../new", "../new/"},
+      {"hot/archive", "cold"},
+      {"hot", "cold"},
+      {"warm", "archive"},
+      {"topics/x", "cold"},
+      {"warm", "."},
+      {"..", "cold"},
+  };
+  for (const auto& [warm, cold] : shared) {
+    SCOPED_TRACE(warm + " and " + cold);
+    EngineOptions options = TieredOptions();
+    options.tiers.at(Tier::kWarm).path = warm;
+    options.tiers.at(Tier::kCold).path = cold;
+    const Status status = TryOpen(options);
+    EXPECT_THAT(status, HasCode(Code::kInvalidArgument));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("folder of its own"));
+    EXPECT_TRUE(fs::is_empty(folder_ / "disk"));
+    EXPECT_FALSE(fs::exists(warm_));
+  }
+  OpenTiered();
+  ASSERT_THAT(Put(engine(), "a", "1"), IsOk());
+  Migrate(engine(), 0, 2);
+  EXPECT_EQ(Get(engine(), "a"), "1");
+}
+
+TEST_F(TierStoreTest, TwoDatabasesThatChooseOneNewFolderAtOnceNeverBothGetIt) {
+  fs::create_directory_symlink(folder_ / "disk", folder_ / "link");
+  for (int round = 0; round < 20; round++) {
+    SCOPED_TRACE(round);
+    fs::remove_all(folder_ / "disk");
+    fs::create_directory(folder_ / "disk");
+    std::array<std::shared_ptr<Engine>, 2> engines;
+    std::array<Status, 2> statuses;
+    const auto location = [&](size_t i) {
+      return folder_ / ("db" + std::to_string(i) + "-" + std::to_string(round));
+    };
+    const auto open = [&](size_t i) {
+      EngineOptions options = TieredOptions(2, /*warm=*/false);
+      options.tiers.at(Tier::kCold).path = folder_ / (i == 0 ? "disk" : "link");
+      statuses[i] = Engine::Open(location(i), options, &engines[i]);
+    };
+    std::thread other(open, 1);
+    open(0);
+    other.join();
+    ASSERT_NE(statuses[0].ok(), statuses[1].ok());
+    const size_t winner = statuses[0].ok() ? 0 : 1;
+    // In use, or already the other's.
+    const Status& refused = statuses[1 - winner];
+    EXPECT_TRUE(refused.code() == Code::kLocked || refused.code() == Code::kInvalidArgument)
+        << refused.message();
+    ASSERT_THAT(Put(engines[winner].get(), "a", "1"), IsOk());
+    Migrate(engines[winner].get(), 0, 1);
+    engines[winner]->Close();
+    ASSERT_THAT(Engine::Open(location(winner), SmallOptions(0), &engines[winner]), IsOk());
+    EXPECT_EQ(Get(engines[winner].get(), "a"), "1");
+  }
+}
+
+TEST_F(TierStoreTest, AnOpenTiersFolderIsLockedAgainstOtherDatabases) {
+  OpenTiered();
+  EngineOptions options = TieredOptions(2, /*warm=*/false);
+  options.tiers.at(Tier::kCold).path = cold_;
+  std::shared_ptr<Engine> other;
+  EXPECT_THAT(Engine::Open(folder_ / "other", options, &other), HasCode(Code::kLocked));
+  Close();
+  EXPECT_THAT(Engine::Open(folder_ / "other", options, &other), HasCode(Code::kInvalidArgument));
+  // Readers share it.
+  EngineOptions reading = SmallOptions(0);
+  reading.read_only = true;
+  std::shared_ptr<Engine> second;
+  ASSERT_THAT(Engine::Open(location_, reading, &other), IsOk());
+  ASSERT_THAT(Engine::Open(location_, reading, &second), IsOk());
 }
 
 TEST_F(TierStoreTest, ATierIsAddedToADatabaseThatExists) {

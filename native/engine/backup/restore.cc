@@ -66,12 +66,6 @@ bool IsLeftover(const fs::path& folder, const std::string& location) {
   });
 }
 
-// Whether a path is a folder or lies in it. Both are absolute and normal.
-bool IsWithin(const fs::path& path, const fs::path& folder) {
-  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first ==
-         folder.end();
-}
-
 bool IsTierOrArchive(const std::string& name) {
   return name == kArchiveDirectory || name == TierName(Tier::kWarm) ||
          name == TierName(Tier::kCold);
@@ -254,15 +248,19 @@ std::vector<Part> PartsOf(const BackupParts& parts, uint32_t id, const std::stri
   return all;
 }
 
-// Whether the folders that are given for tiers can be filled side by side.
+// Whether the folders that are given can be filled side by side, and beside the backups in `dir`.
 Status CheckPaths(const BackupParts& found, const std::vector<Part>& parts, const TierPaths& paths,
-                  uint32_t id, const std::string& location) {
+                  uint32_t id, const std::string& dir, const std::string& location) {
+  if (IsWithin(location, dir)) {
+    return {Code::kInvalidArgument, location + " lies in the folder of the backups, which would " +
+                                        "take no more of them: choose another folder"};
+  }
   for (const auto& [tier, path] : paths) {
     if (found.colder.contains(tier)) continue;
     return {Code::kInvalidArgument, "backup " + std::to_string(id) + " has no " +
                                         std::string(TierName(tier)) + " tier to be put in " + path};
   }
-  std::vector<fs::path> taken;
+  std::vector<fs::path> taken = {dir};
   for (const char* const name :
        {kHotDirectory, kHotRestoring, kArchiveDirectory, kTopicsDirectory}) {
     taken.push_back(fs::path(location) / name);
@@ -294,7 +292,7 @@ Status Restore(const std::string& dir, uint32_t id, const std::string& location,
   if (status.ok()) status = Find(engine.get(), id, dir, &info, &found);
   if (!status.ok()) return status;
   const std::vector<Part> parts = PartsOf(found, info.backup_id, location, paths);
-  status = CheckPaths(found, parts, paths, info.backup_id, location);
+  status = CheckPaths(found, parts, paths, info.backup_id, dir, location);
   if (status.ok()) status = CheckAll(location, parts);
   if (status.ok()) status = Verify(engine.get(), dir, info.backup_id, found, control, env.get());
   if (!status.ok()) return status;

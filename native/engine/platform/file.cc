@@ -14,11 +14,15 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace thermocline {
 
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr mode_t kFileMode = 0644;
 
@@ -36,6 +40,20 @@ int SyncDescriptor(int fd) {
 }
 
 }  // namespace
+
+std::string CanonicalPath(const std::string& path) {
+  std::error_code error;
+  fs::path canonical = fs::weakly_canonical(fs::absolute(path, error), error);
+  // "data/" keeps its slash as long as it does not exist.
+  if (!error && !canonical.has_filename()) canonical = canonical.parent_path();
+  return error ? path : canonical.string();
+}
+
+bool IsWithin(const std::string& path, const std::string& folder) {
+  const fs::path inner = CanonicalPath(path);
+  const fs::path outer = CanonicalPath(folder);
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
 
 Status ErrnoStatus(int error, std::string_view doing, const std::string& path) {
   const Code code = error == ENOSPC || error == EDQUOT ? Code::kNoSpace

@@ -21,6 +21,11 @@
 
 namespace thermocline {
 
+// The one path of a file or folder, whether it exists or not, without links, dots or a slash at its
+// end. As it is given if the system cannot tell.
+std::string CanonicalPath(const std::string& path);
+// Whether a path is a folder or lies in it, whatever links lead there.
+bool IsWithin(const std::string& path, const std::string& folder);
 // What the system said, as a Status: "doing path failed: reason".
 Status ErrnoStatus(int error, std::string_view doing, const std::string& path);
 

@@ -57,4 +57,14 @@ Status FileLock::Acquire(const std::string& path, bool shared) {
   return {Code::kIo, "cannot lock " + path + ": " + std::strerror(error)};
 }
 
+Status FileLock::AcquireFolder(const std::string& path, bool shared) {
+  fd_ = open(path.c_str(), O_CLOEXEC | O_RDONLY | O_DIRECTORY);
+  if (fd_ < 0) return {Code::kIo, "cannot open the folder " + path + ": " + std::strerror(errno)};
+  // Not a record lock: writers' ones need a descriptor that can write, and folders have none.
+  const int result = flock(fd_, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB);
+  if (result == 0 || errno != EWOULDBLOCK) return {};
+  Release();
+  return {Code::kLocked, "the folder " + path + " is in use by an open database"};
+}
+
 }  // namespace thermocline

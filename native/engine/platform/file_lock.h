@@ -23,6 +23,9 @@ class FileLock {
   // Creates the file if it is missing (unless `shared`, which only needs to read it).
   // Returns ERR_LOCKED if someone else holds it, without waiting.
   Status Acquire(const std::string& path, bool shared);
+  // The same of a folder, which must exist, whatever the path that leads to it. Does nothing on
+  // file systems that cannot lock a folder.
+  Status AcquireFolder(const std::string& path, bool shared);
   void Release();
 
   // A note of up to 256 bytes in the file, for whoever locks it next. SetNote REQUIRES an exclusive

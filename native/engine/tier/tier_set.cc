@@ -4,6 +4,10 @@
 #include <filesystem>
 #include <utility>
 
+#include "engine/location.h"
+#include "engine/platform/file.h"
+#include "engine/snapshot/archive.h"
+
 namespace thermocline {
 
 namespace {
@@ -64,6 +68,7 @@ std::pair<std::string_view, std::string> TierSet::RecordOf(int level) const {
 Status TierSet::Open(const EngineOptions& options, const RocksShared& shared) {
   Status status = ReadTierPaths(deps_.location, &moved_);
   const bool moved = !moved_.empty();
+  if (status.ok()) status = CheckFolders(options);
   for (const Tier tier : kColderTiers) {
     if (status.ok()) status = OpenTier(tier, options, shared);
   }
@@ -82,16 +87,59 @@ Status TierSet::Open(const EngineOptions& options, const RocksShared& shared) {
   return empty() ? DropIntents(options) : LoadIntents();
 }
 
+Status TierSet::CheckFolders(const EngineOptions& options) {
+  const std::string& location = deps_.location;
+  std::vector<std::string> taken;
+  for (const char* const name : {kHotDirectory, kArchiveDirectory, kTopicsDirectory}) {
+    taken.push_back(Absolute(location, name));
+  }
+  for (const Tier tier : kColderTiers) {
+    ColderTierRecord record;
+    std::string payload;
+    bool recorded = false;
+    const Status status = ReadRecord(tier, options, &record, &payload, &recorded);
+    if (!status.ok()) return status;
+    const TierOptions::Presence presence = options.tiers.at(tier).presence;
+    using enum TierOptions::Presence;
+    if (presence == kRemoved || (!recorded && presence != kWanted)) continue;
+    const std::string folder = Absolute(location, PathOf(tier, options, record, recorded));
+    bool free = !IsWithin(location, folder);
+    for (const std::string& other : taken) {
+      free &= !IsWithin(folder, other) && !IsWithin(other, folder);
+    }
+    if (!free) {
+      return {Code::kInvalidArgument, "the " + std::string(TierName(tier)) + " tier cannot be in " +
+                                          folder + ": it needs a folder of its own"};
+    }
+    taken.push_back(folder);
+  }
+  return {};
+}
+
+Status TierSet::ReadRecord(Tier tier, const EngineOptions& options, ColderTierRecord* record,
+                           std::string* payload, bool* recorded) {
+  Status status = deps_.hot->GetMeta(KeyOf(tier), payload, recorded);
+  if (!status.ok() || !*recorded) return status;
+  status = DecodeColderTier(*payload, record);
+  rocksdb::Env* const env = options.tiers.at(tier).env;
+  return status.ok()
+             ? ApplyMove(deps_.location, tier, env != nullptr ? env : options.env, &moved_, record)
+             : status;
+}
+
+std::string TierSet::PathOf(Tier tier, const EngineOptions& options, const ColderTierRecord& record,
+                            bool recorded) const {
+  const std::string& given = options.tiers.at(tier).path;
+  if (!given.empty()) return given;
+  return recorded ? record.path : std::string(TierName(tier));
+}
+
 Status TierSet::OpenTier(Tier tier, const EngineOptions& options, const RocksShared& shared) {
   const TierOptions& wanted = options.tiers.at(tier);
   ColderTierRecord record;
   std::string payload;
   bool recorded = false;
-  Status status = deps_.hot->GetMeta(KeyOf(tier), &payload, &recorded);
-  if (status.ok() && recorded) status = DecodeColderTier(payload, &record);
-  if (!status.ok()) return status;
-  rocksdb::Env* const env = wanted.env != nullptr ? wanted.env : options.env;
-  if (recorded) status = ApplyMove(deps_.location, tier, env, &moved_, &record);
+  Status status = ReadRecord(tier, options, &record, &payload, &recorded);
   if (status.ok() && recorded) status = CheckMoved(tier, wanted, record);
   if (!status.ok()) return status;
   using enum TierOptions::Presence;
@@ -103,8 +151,7 @@ Status TierSet::OpenTier(Tier tier, const EngineOptions& options, const RocksSha
     return {Code::kReadOnly, "the database has no " + std::string(TierName(tier)) +
                                  " tier yet: open it for writing"};
   }
-  std::string path = wanted.path;
-  if (path.empty()) path = recorded ? record.path : std::string(TierName(tier));
+  const std::string path = PathOf(tier, options, record, recorded);
   const TierStore::Place place{tier, Absolute(deps_.location, path), deps_.hot->identity().uuid};
   auto filter = std::make_shared<ExpiryFilterFactory>(deps_.filter_clock, ExpiryMode::kKeep);
   auto store = std::make_unique<TierStore>(place, wanted, &latch_);

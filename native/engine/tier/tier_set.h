@@ -85,6 +85,13 @@ class TierSet {
   uint64_t lifts() const { return lifts_.load(std::memory_order_seq_cst); }
 
  private:
+  // Before anything is opened: whether each tier has a folder of its own.
+  Status CheckFolders(const EngineOptions& options);
+  Status ReadRecord(Tier tier, const EngineOptions& options, ColderTierRecord* record,
+                    std::string* payload, bool* recorded);
+  // Where the options, or else the record, say that a tier is.
+  std::string PathOf(Tier tier, const EngineOptions& options, const ColderTierRecord& record,
+                     bool recorded) const;
   Status OpenTier(Tier tier, const EngineOptions& options, const RocksShared& shared);
   // Refuses another path than the one that a restore has put the tier to.
   Status CheckMoved(Tier tier, const TierOptions& wanted, const ColderTierRecord& record) const;

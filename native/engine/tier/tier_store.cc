@@ -231,6 +231,11 @@ Status TierStore::ReadOwn(TierOwnRecord* own, bool* found) const {
 Status TierStore::Create(const EngineOptions& options, const RocksShared& shared,
                          const ShardTable& table, std::shared_ptr<ExpiryFilterFactory> filter) {
   std::error_code error;
+  fs::create_directories(place_.directory, error);
+  if (error) return {Code::kIo, "creating the folder " + place_.directory + ": " + error.message()};
+  // Before it is looked into: two databases may choose the same new folder at once.
+  Status status = folder_.AcquireFolder(place_.directory, /*shared=*/false);
+  if (!status.ok()) return status;
   if (HasStore(place_.directory)) {
     TierOwnRecord own;
     const bool known = PeekOwn(place_.directory, EnvOf(options), &own).ok();
@@ -240,7 +245,7 @@ Status TierStore::Create(const EngineOptions& options, const RocksShared& shared
                                           std::string(TierName(place_.tier)) +
                                           " tier needs a folder of its own"};
     }
-  } else if (fs::exists(place_.directory, error)) {
+  } else {
     for (const fs::directory_entry& entry : fs::directory_iterator(place_.directory, error)) {
       const std::string name = entry.path().filename().string();
       // What RocksDB, or a file system, makes before the first CURRENT file.
@@ -253,9 +258,7 @@ Status TierStore::Create(const EngineOptions& options, const RocksShared& shared
                   std::string(TierName(place_.tier)) + " tier needs a folder of its own"};
     }
   }
-  fs::create_directories(place_.directory, error);
-  if (error) return {Code::kIo, "creating the folder " + place_.directory + ": " + error.message()};
-  Status status = OpenRocks(options, shared, table, std::move(filter), /*create=*/true);
+  status = OpenRocks(options, shared, table, std::move(filter), /*create=*/true);
   bool found = false;
   if (status.ok()) status = ReadOwn(&own_, &found);
   if (!status.ok()) return status;
@@ -278,7 +281,8 @@ Status TierStore::Open(const EngineOptions& options, const RocksShared& shared,
                                  " holds none: is its disk mounted?"};
   }
   TierOwnRecord own;
-  Status status = PeekOwn(place_.directory, EnvOf(options), &own);
+  Status status = folder_.AcquireFolder(place_.directory, options.read_only);
+  if (status.ok()) status = PeekOwn(place_.directory, EnvOf(options), &own);
   if (!status.ok()) return status;
   if (own.identity.uuid != expected.uuid || own.owner != place_.owner) {
     return {Code::kInvalidArgument, place_.directory +
@@ -334,6 +338,7 @@ void TierStore::Close() {
   meta_ = nullptr;
   db_->Close().PermitUncheckedError();
   db_.reset();
+  folder_.Release();
 }
 
 Status TierStore::AppendIdentity(rocksdb::WriteBatch* batch, const TierOwnRecord& next) const {

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "engine/options.h"
+#include "engine/platform/file_lock.h"
 #include "engine/rocks_options.h"
 #include "engine/shard/families.h"
 #include "engine/shard/shard_table.h"
@@ -64,11 +65,13 @@ class TierStore {
   static Status Destroy(const std::string& directory, std::string_view uuid, rocksdb::Env* env);
 
   // Creates the store. Its folder must be missing or empty, or hold a store of the same owner whose
-  // creation was not finished: one that was never changed.
+  // creation was not finished: one that was never changed. ERR_INVALID_ARGUMENT otherwise,
+  // ERR_LOCKED if an open database uses the folder.
   Status Create(const EngineOptions& options, const RocksShared& shared, const ShardTable& table,
                 std::shared_ptr<ExpiryFilterFactory> filter);
   // Opens the store that hot knows as `expected`. ERR_NOT_FOUND if the folder holds none,
-  // ERR_INVALID_ARGUMENT if it holds another, ERR_CORRUPTION if it is not of the same age.
+  // ERR_INVALID_ARGUMENT if it holds another, ERR_CORRUPTION if it is not of the same age,
+  // ERR_LOCKED if an open database uses it.
   Status Open(const EngineOptions& options, const RocksShared& shared, const ShardTable& table,
               const TierIdentity& expected, std::shared_ptr<ExpiryFilterFactory> filter);
   void Close();
@@ -135,6 +138,8 @@ class TierStore {
   const Place place_;
   const TierOptions options_;
   ViewLatch* const latch_;
+  // RocksDB's own lock knows a folder by its path alone, and within a process by nothing else.
+  FileLock folder_;
   TierOwnRecord own_;
   std::unique_ptr<rocksdb::Env> slow_env_;       // outlives the store's files
   std::unique_ptr<rocksdb::Env> ingestion_env_;  // outlives the store's files
