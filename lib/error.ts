@@ -1,4 +1,7 @@
-/** The stable codes of every failure; `docs/errors.md` has a heading for each. */
+/**
+ * The stable codes of every failure; `docs/errors.md` has a heading for each. Where the addon does not load, importing the
+ * package throws an Error with the code ERR_UNSUPPORTED.
+ */
 export type ErrorCode =
   | 'ERR_CLOSED'
   | 'ERR_LOCKED'

@@ -30,7 +30,8 @@ function checkLocation(location: unknown): string {
 /**
  * Opens the database in a folder, or creates it.
  *
- * The same location opened twice in one process, worker threads included, shares one engine.
+ * The same location opened twice in one process, worker threads included, shares one engine, which keeps the options of
+ * whoever came first: later ones' `tiers`, `memory` and so on are without effect while it is open.
  *
  * @param location path of the folder
  * @throws ERR_INVALID_ARGUMENT, ERR_NOT_FOUND, ERR_LOCKED, ERR_CORRUPTION, ERR_FORMAT_VERSION, ERR_IO, ERR_NO_SPACE
