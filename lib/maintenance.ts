@@ -88,7 +88,7 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
 
   /**
    * Writes everything in memory to tables, writes that were called before included, awaited or not; afterwards opening
-   * replays no log.
+   * replays no log. Writes that wait for a frozen shard to thaw, and those that wait behind them, are not waited for.
    *
    * @throws ERR_CLOSED, ERR_READ_ONLY, ERR_NO_SPACE, ERR_IO
    * @example
@@ -121,7 +121,7 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
 
   /**
    * Adds a backup of this moment to a folder of backups, beside the running work. Writes that were called before are in it,
-   * awaited or not, but for those that wait for their frozen shard. Tables that an earlier backup in the folder has are not
+   * awaited or not, but for those that wait for a frozen shard to thaw and those that wait behind them. Tables that an earlier backup in the folder has are not
    * copied again. The new backup is read back and its checksums compared before this resolves. Colder tiers and frozen shards
    * are in it; migration, splits and thaws wait meanwhile.
    *

@@ -35,7 +35,7 @@ export interface TierOptions {
   writeBuffer?: Size;
   /** Bits per key of the filters that spare reads of the disk, 1 to 32. Default 10, cold 14. */
   filterBits?: number;
-  /** Bytes per second that flushes and compactions of the tier may write, 64KB at least. Default: unlimited. */
+  /** Bytes per second that flushes and compactions of the tier may write, 64KB at least. Default, and 0: unlimited. */
   rateLimit?: Size;
   /**
    * Hot and warm, in milliseconds: records that were neither read nor written for so long sink to the next tier, between
@@ -135,7 +135,7 @@ function tierOptions(tier: TierName, value: unknown): object | null {
   const size = (member: string) =>
     given[member] === undefined ? undefined : parseSize(given[member], `${name}.${member}`);
   const rateLimit = size('rateLimit');
-  if (rateLimit !== undefined && rateLimit < MIN_RATE_LIMIT) {
+  if (rateLimit !== undefined && rateLimit !== 0 && rateLimit < MIN_RATE_LIMIT) {
     throw invalid(`${name}.rateLimit must be at least 64KB a second: with less, closing would take too long`);
   }
   const compression = checkCompression(given.compression, `${name}.compression`);

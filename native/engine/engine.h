@@ -173,7 +173,8 @@ class Engine {
 
   // Accepts writes again after a full disk (Committer::Resume).
   Status Resume();
-  // Writes all memtables to tables, and before that what was accepted; returns when it is durable.
+  // Writes all memtables to tables; returns when they are durable. What was accepted is in them,
+  // but for what waits for a thaw.
   Status Flush();
   // Rewrites the range so that deleted and overwritten records give their space back.
   Status Compact(const KeyRange& range);
@@ -293,8 +294,9 @@ class Engine {
   Temperature TemperatureOfShard(const Shards& shards, int shard) const;
   // Runs fn on the committer's thread between two groups and waits for it; see Stepper.
   Status AtBoundary(const std::function<void()>& fn, bool durable);
-  // Waits until what was accepted is written or refused, but for writes to frozen shards that wait
-  // for the thaw. ERR_ABORTED if `control` says so. REQUIRES: not read-only.
+  // Waits until what was accepted is written or refused, but for writes that wait for the thaw of a
+  // frozen shard and what waits behind them. ERR_ABORTED if `control` says so. REQUIRES: not
+  // read-only.
   Status AwaitAccepted(const SnapshotControl* control);
   // Every store's column families: hot first.
   template <class Fn>

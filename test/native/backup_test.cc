@@ -121,6 +121,11 @@ TEST_F(BackupTest, ADatabaseWithoutItsTopicsIsNoBackup) {
 // The committer held, a write behind it: whoever wants it written has to wait.
 class AcceptedTest : public BackupTest {
  protected:
+  ~AcceptedTest() override {
+    gate_.Release();
+    if (write_.valid()) write_.wait();
+    Close();
+  }
   void Hold() {
     Open();
     gate_.Hold();
@@ -130,7 +135,7 @@ class AcceptedTest : public BackupTest {
     ASSERT_THAT(engine()->Submit(std::move(boundary)), IsOk());
     gate_.AwaitVisitors();
     write_ = std::async(std::launch::async, [this] { return Put(engine(), "key", "value"); });
-    AwaitQueued(1);
+    ASSERT_TRUE(AwaitQueued(1, &write_));
   }
 
   // Whether so many wait for the committer before `task` ends.

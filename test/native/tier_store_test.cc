@@ -211,6 +211,68 @@ TEST_F(TierStoreTest, NoTierSharesItsFolderHoweverItIsSpelt) {
   EXPECT_EQ(Get(engine(), "a"), "1");
 }
 
+TEST_F(TierStoreTest, ANewTierNeverTakesUpTheFolderOfTheOther) {
+  OpenTiered(TieredOptions(2, /*warm=*/false));
+  ASSERT_THAT(Put(engine(), "a", "1"), IsOk());
+  Close();
+  // Cold has never held anything.
+  EngineOptions options = TieredOptions(0);
+  options.tiers.at(Tier::kWarm).path = cold_;
+  for (const auto& [presence, path] :
+       {std::pair(kRemoved, std::string()), std::pair(kWanted, std::string(folder_ / "new"))}) {
+    options.tiers.at(Tier::kCold).presence = presence;
+    options.tiers.at(Tier::kCold).path = path;
+    const Status status = TryOpen(options);
+    EXPECT_THAT(status, HasCode(Code::kInvalidArgument));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("holds the cold tier"));
+  }
+  Open(SmallOptions(0));
+  EXPECT_EQ(engine()->tiers().levels(), 2);
+  EXPECT_EQ(Get(engine(), "a"), "1");
+  Close();
+  // One after the other.
+  options = SmallOptions(0);
+  options.tiers.at(Tier::kCold).presence = kRemoved;
+  Open(options);
+  Close();
+  options = TieredOptions(0, /*warm=*/true, /*cold=*/false);
+  options.tiers.at(Tier::kWarm).path = cold_;
+  Open(options);
+  Migrate(engine(), 0, 1);
+  EXPECT_EQ(Get(engine(), "a"), "1");
+  Close();
+  // The other way round in one: warm is emptied and removed before cold is made.
+  Open(SmallOptions(0));
+  Migrate(engine(), 1, 0);
+  Close();
+  options = TieredOptions(0);
+  options.tiers.at(Tier::kWarm).presence = kRemoved;
+  options.tiers.at(Tier::kCold).path = cold_;
+  Open(options);
+  Migrate(engine(), 0, 1);
+  EXPECT_EQ(Get(engine(), "a"), "1");
+}
+
+TEST_F(TierStoreTest, DestroyingACopyLeavesAnOpenTierAlone) {
+  MakeClosed();
+  // A copy of the database that finds the original's tier by its path.
+  const std::string copy = folder_ / "copy";
+  EngineOptions options = SmallOptions(0);
+  options.tiers.at(Tier::kCold).presence = kWanted;
+  options.tiers.at(Tier::kCold).path = cold_;
+  Open(options);
+  Close();
+  fs::create_directory(copy);
+  fs::copy(location_ + "/hot", copy + "/hot", fs::copy_options::recursive);
+  fs::copy(location_ + "/LOCK", copy + "/LOCK");
+  Open(SmallOptions(0));
+  EXPECT_THAT(Engine::Destroy(copy), HasCode(Code::kLocked));
+  EXPECT_EQ(Get(engine(), "a"), "1");
+  ASSERT_THAT(Put(engine(), "b", "1"), IsOk());
+  Migrate(engine(), 0, 2);
+  EXPECT_EQ(Get(engine(), "b"), "1");
+}
+
 TEST_F(TierStoreTest, TwoDatabasesThatChooseOneNewFolderAtOnceNeverBothGetIt) {
   fs::create_directory_symlink(folder_ / "disk", folder_ / "link");
   for (int round = 0; round < 20; round++) {

@@ -23,8 +23,17 @@ void FileLock::SetNote(const std::string& note) {
   if (!note.empty()) (void)fsync(fd_);
 }
 
+// Not by closing alone: a process that another thread is starting has the descriptor for a moment.
 void FileLock::Release() {
-  if (fd_ >= 0) close(fd_);
+  if (fd_ < 0) return;
+#ifdef F_OFD_SETLK
+  struct flock request = {};
+  request.l_type = F_UNLCK;
+  request.l_whence = SEEK_SET;
+  (void)fcntl(fd_, F_OFD_SETLK, &request);
+#endif
+  (void)flock(fd_, LOCK_UN);
+  close(fd_);
   fd_ = -1;
 }
 
@@ -59,7 +68,10 @@ Status FileLock::Acquire(const std::string& path, bool shared) {
 
 Status FileLock::AcquireFolder(const std::string& path, bool shared) {
   fd_ = open(path.c_str(), O_CLOEXEC | O_RDONLY | O_DIRECTORY);
-  if (fd_ < 0) return {Code::kIo, "cannot open the folder " + path + ": " + std::strerror(errno)};
+  if (fd_ < 0) {
+    const int error = errno;
+    return {Code::kIo, "cannot open the folder " + path + ": " + std::strerror(error)};
+  }
   // Not a record lock: writers' ones need a descriptor that can write, and folders have none.
   const int result = flock(fd_, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB);
   if (result == 0 || errno != EWOULDBLOCK) return {};

@@ -127,6 +127,27 @@ Status TierSet::ReadRecord(Tier tier, const EngineOptions& options, ColderTierRe
              : status;
 }
 
+Status TierSet::CheckNotRecorded(Tier tier, const std::string& folder,
+                                 const EngineOptions& options) {
+  rocksdb::Env* const env = options.tiers.at(tier).env;
+  std::string uuid;
+  // What cannot be read is for whoever creates the store to judge.
+  if (!TierStore::UuidOf(folder, env != nullptr ? env : options.env, &uuid).ok()) return {};
+  for (const Tier other : kColderTiers) {
+    ColderTierRecord record;
+    std::string payload;
+    bool recorded = false;
+    const Status status = ReadRecord(other, options, &record, &payload, &recorded);
+    if (!status.ok()) return status;
+    if (!recorded || record.identity.uuid != uuid) continue;
+    return {Code::kInvalidArgument, folder + " holds the " + std::string(TierName(other)) +
+                                        " tier of this database: a new " +
+                                        std::string(TierName(tier)) +
+                                        " tier needs a folder of its own"};
+  }
+  return {};
+}
+
 std::string TierSet::PathOf(Tier tier, const EngineOptions& options, const ColderTierRecord& record,
                             bool recorded) const {
   const std::string& given = options.tiers.at(tier).path;
@@ -153,6 +174,8 @@ Status TierSet::OpenTier(Tier tier, const EngineOptions& options, const RocksSha
   }
   const std::string path = PathOf(tier, options, record, recorded);
   const TierStore::Place place{tier, Absolute(deps_.location, path), deps_.hot->identity().uuid};
+  if (!recorded) status = CheckNotRecorded(tier, place.directory, options);
+  if (!status.ok()) return status;
   auto filter = std::make_shared<ExpiryFilterFactory>(deps_.filter_clock, ExpiryMode::kKeep);
   auto store = std::make_unique<TierStore>(place, wanted, &latch_);
   const ShardTable& table = deps_.hot->shards()->table;

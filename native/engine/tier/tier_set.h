@@ -89,6 +89,8 @@ class TierSet {
   Status CheckFolders(const EngineOptions& options);
   Status ReadRecord(Tier tier, const EngineOptions& options, ColderTierRecord* record,
                     std::string* payload, bool* recorded);
+  // Whether a new tier would take up the store of another one that has never held anything.
+  Status CheckNotRecorded(Tier tier, const std::string& folder, const EngineOptions& options);
   // Where the options, or else the record, say that a tier is.
   std::string PathOf(Tier tier, const EngineOptions& options, const ColderTierRecord& record,
                      bool recorded) const;

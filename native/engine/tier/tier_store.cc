@@ -90,8 +90,10 @@ std::string TierStore::Named() const {
 
 Status TierStore::Destroy(const std::string& directory, std::string_view uuid, rocksdb::Env* env) {
   if (!HasStore(directory)) return {};
+  FileLock folder;
   TierOwnRecord own;
-  Status status = PeekOwn(directory, env, &own);
+  Status status = folder.AcquireFolder(directory, /*shared=*/false);
+  if (status.ok()) status = PeekOwn(directory, env, &own);
   if (!status.ok()) return status;
   if (own.identity.uuid != uuid) return {};
   rocksdb::DBOptions options;
