@@ -110,6 +110,16 @@ export function until<T>(signal: AbortSignal | undefined, promise: Promise<T>): 
   return new Promise((resolve, reject) => {
     const give = () => reject(aborted(signal));
     const forget = listen(signal, give);
-    promise.then(resolve, reject).finally(forget);
+    // In this order: whoever sees the end finds nothing that listens.
+    promise.then(
+      (value) => {
+        forget();
+        resolve(value);
+      },
+      (error) => {
+        forget();
+        reject(error);
+      },
+    );
   });
 }
