@@ -121,9 +121,9 @@ export abstract class Maintenance<K = string> extends EventEmitter<DatabaseEvent
 
   /**
    * Adds a backup of this moment to a folder of backups, beside the running work. Writes that were called before are in it,
-   * awaited or not, but for those that wait for a frozen shard to thaw and those that wait behind them. Tables that an earlier backup in the folder has are not
-   * copied again. The new backup is read back and its checksums compared before this resolves. Colder tiers and frozen shards
-   * are in it; migration, splits and thaws wait meanwhile.
+   * awaited or not, but for those that wait for a frozen shard to thaw and those that wait behind them. Tables that an
+   * earlier backup in the folder has are not copied again. The new backup is read back and its checksums compared before
+   * this resolves. Colder tiers and frozen shards are in it; migration, splits and thaws wait meanwhile.
    *
    * @returns the new backup; `warning` if older ones could not be deleted
    * @throws ERR_INVALID_ARGUMENT, ERR_LOCKED if another backup is written there, ERR_ABORTED, ERR_READ_ONLY, ERR_NO_SPACE,
